@@ -1,0 +1,1 @@
+"""What an event is: the envelope, one file an event type, and everything that is derived from them."""
