@@ -1,0 +1,1 @@
+"""The log: what the doors append to and the streams read from, on SQLite or on Kafka."""

@@ -1,0 +1,110 @@
+"""Reading Kafka by offset, without a consumer group."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
+
+from broker.log import Record
+
+_POLL_MS = 500
+
+
+class _PartitionReader:
+    """A consumer of one partition; it goes on where the last read ended, or seeks."""
+
+    def __init__(self, consumer: Any, tp: Any) -> None:
+        self.consumer, self.tp = consumer, tp
+        self.lock = asyncio.Lock()
+        self.position = -1
+
+    async def bounds(self) -> tuple[int, int]:
+        earliest = await self.consumer.beginning_offsets([self.tp])
+        following = await self.consumer.end_offsets([self.tp])
+        return earliest[self.tp], following[self.tp]
+
+    async def read(self, offset: int, max_records: int, max_bytes: int) -> list[Record]:
+        async with self.lock:
+            earliest, end = await self.bounds()
+            offset = max(offset, earliest)
+            if self.position != offset:
+                self.consumer.seek(self.tp, offset)
+                self.position = offset
+            found: list[Any] = []
+            while not found and self.position < end:
+                fetched = await self.consumer.getmany(self.tp, timeout_ms=_POLL_MS, max_records=max_records)
+                found = fetched.get(self.tp, [])
+                self.position = await self.consumer.position(self.tp)
+            records = _take(found, max_bytes)
+            if len(records) < len(found):
+                self.position = -1  # the consumer is further on than what was handed out
+            return records
+
+
+class KafkaReader:
+    """Reads any partition at any offset; keeps one consumer for each partition it has been asked about."""
+
+    def __init__(self, servers: Sequence[str], record_bytes: int) -> None:
+        self._servers, self._record_bytes = list(servers), record_bytes
+        self._readers: dict[tuple[str, int], _PartitionReader] = {}
+        self._opening = asyncio.Lock()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        readers, self._readers = self._readers, {}
+        for reader in readers.values():
+            await reader.consumer.stop()
+
+    async def read(self, topic: str, partition: int, offset: int, max_records: int, max_bytes: int) -> list[Record]:
+        """As :meth:`broker.log.Log.read`."""
+        return await (await self._reader(topic, partition)).read(offset, max_records, max_bytes)
+
+    async def range(self, topic: str, partition: int) -> tuple[int, int]:
+        """As :meth:`broker.log.Log.range`."""
+        return await (await self._reader(topic, partition)).bounds()
+
+    async def offset_since(self, topic: str, partition: int, since: datetime) -> int | None:
+        """The first offset stamped at or after a time, if any."""
+        reader = await self._reader(topic, partition)
+        stamp = max(0, int(since.timestamp() * 1000))
+        found = (await reader.consumer.offsets_for_times({reader.tp: stamp})).get(reader.tp)
+        return None if found is None else int(found.offset)
+
+    async def _reader(self, topic: str, partition: int) -> _PartitionReader:
+        async with self._opening:
+            reader = self._readers.get((topic, partition))
+            if reader is None:
+                reader = self._readers[topic, partition] = await self._open(TopicPartition(topic, partition))
+            return reader
+
+    async def _open(self, tp: Any) -> _PartitionReader:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._servers,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=self._record_bytes,
+            fetch_max_wait_ms=100,
+        )
+        consumer.assign([tp])
+        await consumer.start()
+        return _PartitionReader(consumer, tp)
+
+
+def _take(found: list[Any], max_bytes: int) -> list[Record]:
+    records: list[Record] = []
+    size = 0
+    for message in found:
+        size += len(message.value or b"")
+        if records and size > max_bytes:
+            break
+        headers = tuple((name, value) for name, value in message.headers)
+        records.append(
+            Record(
+                *(message.topic, message.partition, message.offset, message.key, message.value),
+                headers,
+                message.timestamp,
+            )
+        )
+    return records

@@ -1,0 +1,31 @@
+"""The hub's own topics."""
+
+from broker.log import TopicConfig
+
+EVENTS = "hub.events"
+METRICS = "hub.metrics"
+SIGNALS = "hub.signals"
+INCIDENTS = "hub.incidents"
+DEAD_LETTERS = "hub.dead_letters"
+
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+
+
+def hub_topics(partitions: int, *, events_bytes: int | None = None) -> tuple[TopicConfig, ...]:
+    """Every topic of the hub with its retention.
+
+    Parameters
+    ----------
+    partitions
+        Of events and metrics, chosen when the hub is created. The small topics have one: total order.
+    events_bytes
+        Size limit of each partition of the events.
+    """
+    return (
+        TopicConfig(EVENTS, partitions, retention_s=3 * _DAY, retention_bytes=events_bytes),
+        TopicConfig(METRICS, partitions, retention_s=2 * _DAY),
+        TopicConfig(SIGNALS, 1, retention_s=7 * _DAY),
+        TopicConfig(INCIDENTS, 1, retention_s=7 * _DAY),
+        TopicConfig(DEAD_LETTERS, 1, retention_s=7 * _DAY),
+    )
