@@ -1,0 +1,1 @@
+"""What is kept: the warehouse of events, and the metadata beside it."""

@@ -1,0 +1,1 @@
+"""The schema's history: one reversible file a step, run by :meth:`storage.metadata.database.Metadata.migrate`."""

@@ -1,0 +1,189 @@
+"""The warehouse: one class over the embedded engine and a ClickHouse server."""
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pyarrow as pa
+
+from core.clock import Clock, SystemClock
+from core.errors import HubError
+from storage.warehouse.address import Folder, parse_address
+from storage.warehouse.blocks import ipc_block
+from storage.warehouse.config import WarehouseConfig
+from storage.warehouse.failures import Work, failure
+from storage.warehouse.pool import SessionPool
+from storage.warehouse.rows import Rows
+from storage.warehouse.session import Session, Settings
+
+#: What every insert carries: one block stays one block, and a block that comes again is dropped, in views too.
+INSERT_SETTINGS: Final[dict[str, int]] = {
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "insert_deduplicate": 1,
+    "max_partitions_per_insert_block": 0,
+    "max_insert_block_size": 10_000_000,
+    "min_insert_block_size_rows": 10_000_000,
+    "min_insert_block_size_bytes": 0,
+    "max_insert_threads": 1,
+    "optimize_on_insert": 1,
+    "materialized_views_ignore_errors": 0,
+    # Merges build the bloom filters: a fresh part is small enough to be read without them.
+    "materialize_skip_indexes_on_insert": 0,
+}
+
+
+class Warehouse:
+    """Questions, statements and inserts. Blocking and safe to share between threads.
+
+    Parameters
+    ----------
+    url
+        See :func:`storage.warehouse.address.parse_address`.
+    config
+        Limits and sizes.
+    clock
+        For whoever decides by time.
+
+    Raises
+    ------
+    core.errors.SettingsError
+        For a wrong URL (here), and for a folder that another process holds (from :meth:`open`).
+
+    Notes
+    -----
+    Values reach the engine as server-side parameters only: ``{name:Type}`` in the text, ``parameters={"name": …}``.
+    ``Retryable`` means the same call will do later; ``Poison`` (inserts only) that this block never will.
+    """
+
+    def __init__(self, url: str, config: WarehouseConfig | None = None, clock: Clock | None = None) -> None:
+        self.address = parse_address(url)
+        self.config = config or WarehouseConfig()
+        self.clock: Clock = clock or SystemClock()
+        self._pool = self._new_pool()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs in this process."""
+        return isinstance(self.address, Folder)
+
+    @property
+    def database(self) -> str:
+        """The database that holds the tables."""
+        return self.address.database
+
+    def open(self) -> None:
+        """Connect, so that a wrong setting stops the start and not the first question."""
+        with self._session("open"):
+            pass
+
+    def close(self) -> None:
+        """Wait for what is under way, then close every connection; :meth:`open` may follow."""
+        self._pool.close()
+        self._pool = self._new_pool()
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None) -> Rows:
+        """Ask, and hold the whole answer as Python values."""
+        bound = _checked(sql, parameters)
+        with self._session("query") as session:
+            return session.query(sql, bound, self._limits(settings))
+
+    def query_arrow(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None
+    ) -> pa.Table:
+        """Ask, and hold the whole answer as an Arrow table."""
+        bound = _checked(sql, parameters)
+        with self._session("query") as session:
+            return session.arrow(sql, bound, self._limits(settings))
+
+    def arrow_stream(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None
+    ) -> Generator[pa.RecordBatch]:
+        """Ask, and take the answer batch by batch in constant memory; close the generator to stop early.
+
+        The answer may have any number of rows and takes a connection until it ends.
+        """
+        bound = _checked(sql, parameters)
+        with self._session("query") as session:
+            limits = {"max_result_rows": 0, "max_execution_time": 0, **(settings or {})}
+            yield from session.stream(sql, bound, self._limits(limits))
+
+    def command(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None
+    ) -> None:
+        """Run a statement that has no answer."""
+        bound = _checked(sql, parameters)
+        with self._session("command") as session:
+            session.command(sql, bound, settings or {})
+
+    def insert(self, table: str, rows: pa.Table, token: str = "", settings: Settings | None = None) -> None:
+        """Append rows to a table, naming only the columns present; all others take their defaults.
+
+        Parameters
+        ----------
+        table
+            Name of the table.
+        rows
+            One block; it is inserted whole or, after an error, perhaps not at all.
+        token
+            Names the block. The same token with the same rows is dropped by the table and completed in its views.
+        """
+        if not rows.num_rows:
+            return
+        body = ipc_block(rows)
+        limits: dict[str, str | int | float] = {**INSERT_SETTINGS, "max_execution_time": self.config.insert_seconds}
+        if token:
+            limits["insert_deduplication_token"] = token
+        with self._session("insert") as session:
+            session.insert(table, rows.column_names, body, {**limits, **(settings or {})})
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _limits(self, settings: Settings | None) -> dict[str, str | int | float]:
+        return {
+            "max_execution_time": self.config.query_seconds,
+            "max_memory_usage": self.config.query_memory_bytes,
+            "max_result_rows": self.config.result_rows,
+            "max_threads": self.config.threads,
+            **(settings or {}),
+        }
+
+    @contextmanager
+    def _session(self, work: Work) -> Iterator[Session]:
+        """A session whose errors are the hub's."""
+        try:
+            with self._pool.session() as session:
+                yield session
+        except (HubError, GeneratorExit, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            raise failure(error, work) from error
+
+    def _new_pool(self) -> SessionPool:
+        return SessionPool(self._connect, self.config.connections, self.config.wait_seconds)
+
+    def _connect(self) -> Session:
+        from storage.warehouse.embedded import EmbeddedSession
+        from storage.warehouse.server import ServerSession
+
+        try:
+            if isinstance(self.address, Folder):
+                return EmbeddedSession(self.address, self.config)
+            return ServerSession(self.address, self.config)
+        except Exception as error:
+            raise failure(error, "open") from error
+
+
+def _checked(sql: str, parameters: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Every parameter must be bound by the server: the client would write any other into the text."""
+    for name in parameters or {}:
+        if f"{{{name}:" not in sql:
+            raise ValueError(f"parameter {name!r} is not in the text as {{{name}:Type}}")
+    return parameters or {}

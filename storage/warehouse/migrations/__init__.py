@@ -1,0 +1,25 @@
+"""The warehouse's schema: numbered, reversible steps in an explicit list."""
+
+from typing import Final
+
+from storage.warehouse.client import Warehouse
+from storage.warehouse.migrations.m0001_events import EVENTS
+from storage.warehouse.migrations.m0002_payloads import PAYLOADS
+from storage.warehouse.migrations.m0003_rollups import ROLLUPS
+from storage.warehouse.migrations.m0004_slim_rollups import SLIM_ROLLUPS
+from storage.warehouse.migrations.migration import Migration
+from storage.warehouse.migrations.runner import Migrator, State
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (EVENTS, PAYLOADS, ROLLUPS, SLIM_ROLLUPS)
+
+__all__ = ["MIGRATIONS", "Migration", "Migrator", "State", "check", "migrate"]
+
+
+def migrate(warehouse: Warehouse, target: int | None = None) -> list[int]:
+    """Bring the warehouse to ``target`` (default the newest version); the numbers that were run."""
+    return Migrator(warehouse, MIGRATIONS).migrate(target)
+
+
+def check(warehouse: Warehouse) -> State:
+    """What ``llm-hub migrate --check`` reports: nothing is pending when all is well."""
+    return Migrator(warehouse, MIGRATIONS).state()

@@ -1,0 +1,167 @@
+"""Stores blocks of events exactly once, whatever dies in between."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.ids import derived_id
+
+if TYPE_CHECKING:
+    from storage.metadata.journal import Block as JournalBlock
+
+#: A block whose times lie further apart than this is no live traffic, and is inserted in parts of so many rows.
+SPREAD: Final = timedelta(minutes=15)
+SPREAD_ROWS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of log records, ready to be stored.
+
+    Parameters
+    ----------
+    topic, partition
+        Where it comes from.
+    first_offset, last_offset
+        Its records, both included.
+    events
+        Rows of ``events``; columns that are null throughout may be missing.
+    payloads
+        Rows of ``payloads``; None when no row has contents.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    events: pa.Table
+    payloads: pa.Table | None = None
+
+
+class Journal(Protocol):
+    """What the writer needs of :class:`storage.metadata.journal.BlockJournal`. Blocking, durable on return."""
+
+    def begin(self, group: str, topic: str, partition: int, first: int, last: int, token: str) -> "JournalBlock": ...
+
+    def finish(self, block: "JournalBlock") -> None: ...
+
+    def pending(self, group: str, topic: str, partition: int) -> "JournalBlock | None": ...
+
+    def done_through(self, group: str, topic: str, partition: int) -> int | None: ...
+
+
+class Inserts(Protocol):
+    """What the writer needs of :class:`storage.warehouse.client.Warehouse`."""
+
+    def insert(self, table: str, rows: pa.Table, token: str = "") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a partition goes on after a start.
+
+    Parameters
+    ----------
+    stored_through
+        Highest offset that is stored for certain: records up to it are skipped. None: nothing is.
+    resend
+        First and last offset of a block that may be stored in part: it must be the next block of its partition, with
+        exactly these records. None: any block will do.
+    """
+
+    stored_through: int | None
+    resend: tuple[int, int] | None
+
+
+class BlockWriter:
+    """Writes blocks so that each is stored once, in every table and every rollup.
+
+    The range of a block is in the journal before anything is inserted. A block that comes again carries the same
+    tokens, so the engine drops what it has of it and completes what it lacks.
+
+    Parameters
+    ----------
+    warehouse
+        Takes the rows.
+    journal
+        Remembers what is under way.
+    group
+        Consumer group that the offsets belong to.
+    stored
+        Called after each block, for whoever keeps answers until the next write.
+    """
+
+    def __init__(
+        self, warehouse: Inserts, journal: Journal, group: str, stored: Callable[[Block], None] | None = None
+    ) -> None:
+        self._warehouse = warehouse
+        self._journal = journal
+        self._group = group
+        self._stored = stored
+
+    def resume(self, topic: str, partition: int) -> Resume:
+        """How to go on with a partition: ask when it is assigned, before the first block of it."""
+        pending = self._journal.pending(self._group, topic, partition)
+        return Resume(
+            stored_through=self._journal.done_through(self._group, topic, partition),
+            resend=None if pending is None else (pending.first, pending.last),
+        )
+
+    def write(self, block: Block) -> None:
+        """Store a block; blocks until the engine has it. The same block again changes nothing.
+
+        Raises
+        ------
+        core.errors.Retryable
+            Call again with the same block: the journal and the tokens make that safe.
+        core.errors.Poison
+            The engine refuses the contents for ever. The block stays pending until :meth:`write` got its range with
+            other contents (without the rows that are wrong), or :meth:`skip` gave it up.
+        core.errors.Conflict
+            Another unfinished block overlaps: see :meth:`resume`.
+        """
+        if self._is_stored(block):
+            return
+        entry = self._begin(block)
+        if block.payloads is not None:
+            self._warehouse.insert("payloads", block.payloads, f"{entry.token}/payloads")
+        for number, part in enumerate(_parts(block.events)):
+            self._warehouse.insert("events", part, f"{entry.token}/events/{number}")
+        self._journal.finish(entry)
+        if self._stored is not None:
+            self._stored(block)
+
+    def skip(self, block: Block) -> None:
+        """Give a poisoned block up: its records count as stored. The caller has put them into the dead letters."""
+        if not self._is_stored(block):
+            self._journal.finish(self._begin(block))
+
+    def _is_stored(self, block: Block) -> bool:
+        through = self._journal.done_through(self._group, block.topic, block.partition)
+        return through is not None and block.last_offset <= through
+
+    def _begin(self, block: Block) -> "JournalBlock":
+        first, last = block.first_offset, block.last_offset
+        token = derived_id(self._group, block.topic, block.partition, first, last).hex
+        return self._journal.begin(self._group, block.topic, block.partition, first, last, token)
+
+
+def _parts(events: pa.Table) -> Iterator[pa.Table]:
+    """A block of live events whole; one that is spread over time in parts, the same ones for the same block.
+
+    Every ten seconds of every series begin a state of several kilobytes while the rollups are made: a block of history
+    in one piece would take a gigabyte.
+    """
+    rows = SPREAD_ROWS if _spread(events) > SPREAD else max(1, events.num_rows)
+    for first in range(0, events.num_rows, rows):
+        yield events.slice(first, rows)
+
+
+def _spread(events: pa.Table) -> timedelta:
+    times = pc.min_max(events.column("time").cast(pa.int64()))
+    low, high = times["min"].as_py(), times["max"].as_py()
+    return timedelta(microseconds=high - low) if low is not None else timedelta()
