@@ -1,0 +1,1 @@
+"""Who is asking: tenants, users, keys, roles, limits and the audit log."""

@@ -1,0 +1,191 @@
+"""Row by row: slow, and exact about what is wrong with a row and what would be right."""
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from core.ids import derived_id, event_id, uuid7
+from ingest.batch import Arrival, Decoded, Rejected
+from ingest.decode.explain import RowInvalid, invalid, unknown_type
+from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, FITS, STATUS_TYPES, TYPE_FIELDS
+from ingest.decode.tables import table_of
+from schemas.catalogue import EVENT_TYPES
+from schemas.columns import LABELS
+from schemas.data import EventData
+from schemas.envelope import Envelope
+
+#: A row of a body: its index, its value (or the error of reading it) and its bytes.
+Row = tuple[int, Any, bytes]
+
+
+class Unreadable:
+    """Stands for the value of a row whose JSON is broken."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+def read_row(index: int, line: bytes) -> Row:
+    """A row of NDJSON."""
+    try:
+        return index, orjson.loads(line), line
+    except orjson.JSONDecodeError as error:
+        return index, Unreadable(f"is not JSON: {error}"), line
+
+
+def decode_rows(rows: Iterable[Row], arrival: Arrival, row_bytes: int) -> Decoded:
+    """Decode rows one by one.
+
+    Parameters
+    ----------
+    rows
+        Index, value and bytes of each.
+    arrival
+        Who sent them, and when.
+    row_bytes
+        Longest row that is kept.
+    """
+    good: list[dict[str, Any]] = []
+    rejected: list[Rejected] = []
+    all_ids = True
+    dropped = 0
+    for index, value, original in rows:
+        try:
+            _check_size(original, row_bytes)
+            columns = normalise(value, index, arrival)
+            if not arrival.capture:
+                dropped += columns.pop("body", None) is not None
+            good.append(columns)
+            all_ids = all_ids and value.get("id") is not None
+        except RowInvalid as error:
+            rejected.append(Rejected(index, _named(value), error.field, error.reason, error.kind, original))
+            all_ids = all_ids and _named(value) is not None
+    return Decoded(table_of(good, arrival), tuple(rejected), "slow", all_ids and bool(good or rejected), dropped)
+
+
+def _check_size(original: bytes, row_bytes: int) -> None:
+    if len(original) > row_bytes:
+        raise RowInvalid("", f"is larger than {row_bytes} bytes", "size")
+
+
+def _named(value: Any) -> str | None:
+    """The id as the sender wrote it, for the answer."""
+    found = value.get("id") if isinstance(value, dict) else None
+    return str(found)[:256] if isinstance(found, str | int) and not isinstance(found, bool) else None
+
+
+def normalise(value: Any, index: int, arrival: Arrival) -> dict[str, Any]:
+    """The columns of one event.
+
+    Raises
+    ------
+    RowInvalid
+        Says which field is wrong and what would be right.
+    """
+    if isinstance(value, Unreadable):
+        raise RowInvalid("", value.reason, "json")
+    if not isinstance(value, dict):
+        raise RowInvalid("", "must be a JSON object with type, source, time and data", "json")
+    given = {name: item for name, item in value.items() if item is not None}
+    model = EVENT_TYPES.get(given["type"]) if isinstance(given.get("type"), str) else None
+    if model is None:
+        raise unknown_type(given.get("type"))
+    envelope = _validated(given)
+    _check_time(envelope.time, arrival)
+    data = _validated_data(model, envelope.data)
+    columns = _envelope_columns(envelope, index, arrival)
+    _place(columns, model, data, envelope.data)
+    return columns
+
+
+def _validated(given: dict[str, Any]) -> Envelope:
+    try:
+        return Envelope.model_validate(given)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def _validated_data(model: type[EventData], data: dict[str, Any]) -> EventData:
+    try:
+        return model.model_validate({name: item for name, item in data.items() if item is not None})
+    except ValidationError as error:
+        raise invalid(error, "data") from None
+
+
+def _check_time(time: datetime, arrival: Arrival) -> None:
+    if time < arrival.oldest:
+        raise RowInvalid(
+            "time", f"is older than the retention: events are kept from {arrival.oldest.isoformat()} on", "time"
+        )
+    if time > arrival.newest:
+        raise RowInvalid(
+            "time", f"is more than a day ahead of the hub's clock, {arrival.received_at.isoformat()}", "time"
+        )
+
+
+def make_id(given: str | None, index: int, arrival: Arrival) -> uuid.UUID:
+    """The id of a row: the sender's, one that a retry of the request gets again, or a new one."""
+    if given is not None:
+        return event_id(given)
+    return uuid7() if arrival.key is None else derived_id(arrival.tenant, arrival.key, index)
+
+
+def _envelope_columns(envelope: Envelope, index: int, arrival: Arrival) -> dict[str, Any]:
+    def raw(text: str | None) -> bytes | None:
+        return None if text is None else bytes.fromhex(text)
+
+    return {
+        "id": make_id(envelope.id, index, arrival).bytes,
+        "type": envelope.type,
+        "source": envelope.source,
+        "time": envelope.time,
+        "schema_version": envelope.schema_version,
+        "project": envelope.project,
+        "environment": envelope.environment,
+        "trace_id": raw(envelope.trace_id),
+        "span_id": raw(envelope.span_id),
+        "parent_span_id": raw(envelope.parent_span_id),
+        "session_id": envelope.session_id,
+        "user_id": envelope.user_id,
+        "attributes": sorted(envelope.attributes.items()) or None,
+    }
+
+
+def _place(columns: dict[str, Any], model: type[EventData], data: EventData, given: dict[str, Any]) -> None:
+    """Put every field of ``data`` where it is kept."""
+    rest: dict[str, Any] = {}
+    body: dict[str, Any] = {}
+    fields = TYPE_FIELDS[model.TYPE]
+    for name in given:
+        value = getattr(data, name) if name in fields else given[name]
+        if value is None:
+            continue
+        if name in BODY_FIELDS:
+            body[name] = value
+        elif name in fields and fields[name].stored.place == "column":
+            columns[name] = value
+        elif LABELS.get(model.TYPE) == name:
+            columns["name"] = value
+        elif name not in fields and name in COLUMN_FIELDS and FITS[name](value):
+            columns[name] = value
+        else:
+            rest[name] = value
+    if model.TYPE in STATUS_TYPES:
+        columns.setdefault("status", "ok")
+    columns["data"], columns["body"] = _json(rest, "data"), _json(body, "data")
+
+
+def _json(value: dict[str, Any], field: str) -> str | None:
+    """JSON text with its names in order; null for nothing."""
+    if not value:
+        return None
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except (orjson.JSONEncodeError, ValueError):
+        raise RowInvalid(field, "is nested too deeply, or holds text that is not Unicode") from None

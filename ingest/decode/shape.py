@@ -1,0 +1,57 @@
+"""Where each field of an event goes: tables derived once from the schemas, shared by every decoder."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from schemas.catalogue import EVENT_TYPES
+from schemas.columns import FIELDS, EventField, fields_of
+
+#: Fields whose value is the name of the event's subject, by type, → the column ``name``.
+TYPE_FIELDS: Final[Mapping[str, Mapping[str, EventField]]] = MappingProxyType(
+    {event_type: fields_of(event_type) for event_type in EVENT_TYPES}
+)
+
+#: Contents, whatever type they come in: a field called like one is never kept among the plain data.
+BODY_FIELDS: Final[frozenset[str]] = frozenset(name for name, field in FIELDS.items() if field.stored.place == "body")
+
+#: Names of columns that a field of another type may fill too, if its value fits.
+COLUMN_FIELDS: Final[Mapping[str, EventField]] = MappingProxyType(
+    {name: field for name, field in FIELDS.items() if field.stored.place == "column"}
+)
+
+#: Types whose missing ``status`` means ``ok``.
+STATUS_TYPES: Final[frozenset[str]] = frozenset(name for name, fields in TYPE_FIELDS.items() if "status" in fields)
+
+
+def _fits_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 256
+
+
+def _fits_int(field: EventField) -> Callable[[Any], bool]:
+    low, high = int(field.minimum or 0), int(field.maximum or 2**31)
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _fits_float(field: EventField) -> Callable[[Any], bool]:
+    low = -float("inf") if field.minimum is None else field.minimum
+    high = float("inf") if field.maximum is None else field.maximum
+    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _fits(field: EventField) -> Callable[[Any], bool]:
+    match field.stored.arrow:
+        case "int64":
+            return _fits_int(field)
+        case "float64":
+            return _fits_float(field)
+        case "bool":
+            return lambda value: isinstance(value, bool)
+        case _:
+            return _fits_text
+
+
+#: Whether a value of a field that belongs to another type may be put into that field's column.
+FITS: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
+    {name: _fits(field) for name, field in COLUMN_FIELDS.items()}
+)

@@ -1,0 +1,186 @@
+"""From a request to its durable answer: the one way through the doors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from access.tenant_settings import TenantSettings
+from broker.log import Log
+from core.clock import Clock
+from core.errors import Conflict, HubError
+from core.metrics import Metrics
+from ingest.batch import Arrival, Batch, Decoded, Receipt
+from ingest.body import InFlight, decompress, read_body
+from ingest.dead_letters import Encrypt
+from ingest.idempotency import Requests, Ticket, body_digest
+from ingest.limits import Limits
+from ingest.publish import Publisher
+
+T = TypeVar("T")
+
+#: A decoder turns a plain body into columns; it runs in a thread and must not touch the event loop.
+Decoder = Callable[[bytes, Arrival, Limits], Decoded]
+
+#: Bodies up to this size are decoded where they are: a thread would cost more than it saves.
+_INLINE_BYTES = 8 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A request as a door sees it, before its body has been read.
+
+    Parameters
+    ----------
+    tenant
+        From the credential.
+    door
+        For metrics and dead letters.
+    stream
+        The body as it comes.
+    encoding
+        ``Content-Encoding``, or empty.
+    key
+        ``Idempotency-Key``, if any.
+    decoder
+        Reads the plain body.
+    admit
+        Is told the number of rows before anything is written; raises ``TooManyRequests`` if that is too many.
+    """
+
+    tenant: str
+    door: str
+    stream: AsyncIterator[bytes]
+    encoding: str
+    key: str | None
+    decoder: Decoder
+    admit: Callable[[int], None] = lambda _rows: None
+
+
+class Intake:
+    """Reads, decodes and publishes bodies within limits on bytes, rows and memory.
+
+    Construction starts nothing; :meth:`start` makes the threads, :meth:`stop` commits what was gathered.
+
+    Parameters
+    ----------
+    log, clock, metrics, limits
+        Of the process.
+    encrypt
+        Encrypts dead letters.
+    settings
+        A tenant's settings: ``Access.settings``. Called once a request.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        clock: Clock,
+        metrics: Metrics,
+        encrypt: Encrypt,
+        *,
+        limits: Limits | None = None,
+        settings: Callable[[str], TenantSettings] = lambda _tenant: TenantSettings(),
+    ) -> None:
+        self.limits = limits or Limits()
+        self._clock = clock
+        self._metrics = metrics
+        self._settings = settings
+        self._requests = Requests(log, clock, self.limits)
+        self._in_flight = InFlight(self.limits.in_flight_bytes, metrics)
+        self._executor = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="ingest")
+        self.publisher = Publisher(log, clock, self.limits, metrics, encrypt, self._executor)
+
+    async def stop(self) -> None:
+        """Commit what was gathered; then no thread is left."""
+        await self.publisher.stop()
+        self._executor.shutdown(wait=True)
+
+    async def take(self, delivery: Delivery) -> Receipt:
+        """Take a request in and return its answer once all of it is durable.
+
+        Raises
+        ------
+        HubError
+            Of :mod:`core.errors`; nothing was kept then.
+        """
+        started = self._clock.monotonic()
+        status = 500
+        try:
+            receipt = await self._take(delivery)
+            status = 202
+        except HubError as error:
+            status = error.status
+            raise
+        finally:
+            self._metrics.ingest_requests.labels(delivery.door, str(status)).inc()
+            self._metrics.ingest_seconds.labels(delivery.door).observe(self._clock.monotonic() - started)
+        return receipt
+
+    async def _take(self, delivery: Delivery) -> Receipt:
+        with self._in_flight.hold() as take:
+            wire = await read_body(delivery.stream, take, self.limits.body_bytes)
+            self._metrics.ingest_bytes.labels(delivery.door).inc(len(wire))
+            digest = await self._run(len(wire), body_digest, wire)
+            async with self._requests.enter(delivery.tenant, delivery.key, digest) as ticket:
+                if ticket.repeated is not None:
+                    return self._count_repeated(delivery, ticket.repeated)
+                arrival = self._arrival(delivery)
+                decoded = await self._run(len(wire), self._decode, delivery, wire, arrival)
+                delivery.admit(decoded.rows)
+                return await self._publish(delivery, arrival, ticket, decoded)
+
+    def _arrival(self, delivery: Delivery) -> Arrival:
+        settings = self._settings(delivery.tenant)
+        now = self._clock.now()
+        return Arrival(
+            tenant=delivery.tenant,
+            received_at=now,
+            oldest=now - timedelta(days=settings.retention_days.events),
+            newest=now + self.limits.future,
+            door=delivery.door,
+            key=delivery.key,
+            redaction=settings.redaction,
+            capture=settings.content_capture,
+        )
+
+    def _decode(self, delivery: Delivery, wire: bytes, arrival: Arrival) -> Decoded:
+        body = decompress(wire, delivery.encoding, self.limits)
+        return delivery.decoder(body, arrival, self.limits)
+
+    async def _publish(self, delivery: Delivery, arrival: Arrival, ticket: Ticket, decoded: Decoded) -> Receipt:
+        receipt = Receipt.of(decoded, self.limits.errors)
+        marks = self._requests.marks(ticket, decoded, receipt)
+        batch = Batch(delivery.tenant, delivery.door, arrival.received_at, decoded.table, decoded.rejected, marks)
+        try:
+            await self.publisher.publish(batch)
+        except Conflict:  # another process has done the same request in the meantime
+            repeated = await self._requests.again(ticket)
+            if repeated is None:
+                raise
+            return self._count_repeated(delivery, repeated)
+        self._count(delivery.door, decoded)
+        return receipt
+
+    async def _run(self, size: int, function: Callable[..., T], *arguments: object) -> T:
+        """In a thread, unless it is so small that the way there costs more."""
+        if size <= _INLINE_BYTES:
+            return function(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+    def _count(self, door: str, decoded: Decoded) -> None:
+        metrics = self._metrics
+        metrics.ingest_accepted.labels(door).inc(decoded.table.num_rows)
+        metrics.ingest_batches.labels(door, decoded.path).inc()
+        for row in decoded.rejected:
+            metrics.ingest_rejected.labels(door, row.kind).inc()
+        if decoded.redactions:
+            metrics.ingest_redactions.labels(door).inc(decoded.redactions)
+        if decoded.dropped_bodies:
+            metrics.ingest_dropped_bodies.labels(door).inc(decoded.dropped_bodies)
+
+    def _count_repeated(self, delivery: Delivery, receipt: Receipt) -> Receipt:
+        self._metrics.ingest_duplicates.labels(delivery.door).inc(receipt.duplicates)
+        return receipt

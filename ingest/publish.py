@@ -1,0 +1,146 @@
+"""Group commit: what came in together goes into the log together, and who sent it hears when it is durable."""
+
+import asyncio
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from broker.log import Log, NewRecord
+from broker.topics import EVENTS
+from core.clock import Clock
+from core.errors import Conflict, SlowDown
+from core.metrics import Metrics
+from ingest.batch import Batch
+from ingest.dead_letters import Encrypt, dead_letter_records
+from ingest.encode import event_records
+from ingest.limits import Limits
+
+
+@dataclass(slots=True)
+class _Waiting:
+    batch: Batch
+    done: "asyncio.Future[None]"
+
+
+class Publisher:
+    """Puts batches into the log.
+
+    Parameters
+    ----------
+    log
+        Must have the hub's topics.
+    clock, limits, metrics
+        Of the process.
+    encrypt
+        For the dead letters.
+    executor
+        Threads that encode; its queue is bounded by the bytes in flight.
+    """
+
+    def __init__(
+        self, log: Log, clock: Clock, limits: Limits, metrics: Metrics, encrypt: Encrypt, executor: Executor
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._limits = limits
+        self._metrics = metrics
+        self._encrypt = encrypt
+        self._executor = executor
+        self._gathered: list[_Waiting] = []
+        self._rows = 0
+        self._timer: asyncio.Task[None] | None = None
+        self._commits: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def publish(self, batch: Batch) -> None:
+        """Return once the batch, its dead letters and its marks are durable.
+
+        Raises
+        ------
+        SlowDown
+            The log is full, or the hub is stopping; nothing was kept.
+        Retryable
+            The log is down; the sender should try the same request again.
+        Conflict
+            One of the batch's marks is known already; nothing was kept.
+        """
+        if self._stopping:
+            raise SlowDown("the hub is stopping; send the same body again", retry_after=2.0)
+        waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+        if batch.rows >= self._limits.direct_events:
+            self._start([waiting])
+        else:
+            self._gather(waiting)
+        await waiting.done
+
+    async def stop(self) -> None:
+        """Commit what was gathered, and wait for it."""
+        self._stopping = True
+        self._flush()
+        while self._commits:
+            await asyncio.gather(*self._commits, return_exceptions=True)
+
+    def _gather(self, waiting: _Waiting) -> None:
+        self._gathered.append(waiting)
+        self._rows += waiting.batch.rows
+        if self._rows >= self._limits.gather_events:
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.create_task(self._flush_later())
+
+    async def _flush_later(self) -> None:
+        await self._clock.sleep(self._limits.gather_ms / 1000)
+        self._timer = None
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gathered, self._gathered, self._rows = self._gathered, [], 0
+        if gathered:
+            self._start(gathered)
+
+    def _start(self, group: list[_Waiting]) -> None:
+        task = asyncio.create_task(self._commit(group))
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        """One append for the group; every member hears how it went, whatever happens."""
+        try:
+            await self._append([waiting.batch for waiting in group])
+        except Conflict as error:
+            if len(group) == 1:
+                _fail(group, error)
+            else:  # somebody else's mark: only its own request may fail
+                for waiting in group:
+                    await self._commit([waiting])
+        except BaseException as error:
+            _fail(group, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for waiting in group:
+                if not waiting.done.done():
+                    waiting.done.set_result(None)
+
+    async def _append(self, batches: list[Batch]) -> None:
+        loop = asyncio.get_running_loop()
+        records = await loop.run_in_executor(self._executor, self._encode, batches)
+        marks = [mark for batch in batches for mark in batch.marks]
+        if records or marks:
+            await self._log.append(records, marks)
+            self._metrics.ingest_records.inc(len(records))
+
+    def _encode(self, batches: list[Batch]) -> list[NewRecord]:
+        tables = [batch.table for batch in batches if batch.table.num_rows]
+        records = event_records(tables, self._log.partitions(EVENTS)) if tables else []
+        for batch in batches:
+            records.extend(dead_letter_records(batch, self._encrypt))
+        return records
+
+
+def _fail(group: list[_Waiting], error: BaseException) -> None:
+    for waiting in group:
+        if not waiting.done.done():
+            waiting.done.set_exception(error)
