@@ -1,0 +1,1 @@
+"""From signals to people: the room is kept for "Alerts that people trust"."""

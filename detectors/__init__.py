@@ -1,0 +1,1 @@
+"""Online detectors and forecasters: the room is kept for "It sees trouble first"."""

@@ -1,0 +1,1 @@
+"""From the log to the warehouse: decode, dedupe, price, derive, store, aggregate."""

@@ -1,0 +1,55 @@
+"""The Faust app: one agent on ``hub.events``, unchanged on both logs."""
+
+from typing import Any
+
+import faust
+
+from broker.blocks import BlockLimits
+from broker.factory import faust_broker_url
+from broker.faust_blocks import Blocks, blocks_topic
+from broker.topics import EVENTS
+from core.clock import Clock
+from streams.config import StreamsConfig
+from streams.handler import BlockHandler, rows_of
+
+
+def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock) -> faust.App:
+    """An app that hands every block of ``hub.events`` to the handler and commits behind it. Starts nothing."""
+    app = faust.App(
+        config.group,
+        broker=faust_broker_url(config.broker_url),
+        store="memory://",
+        datadir=str(config.data_dir / "faust"),
+        web_enabled=False,
+        autodiscover=False,
+        topic_disable_leader=True,
+        broker_session_timeout=config.session_timeout_s,
+        broker_heartbeat_interval=config.session_timeout_s / 5,
+    )
+    blocks = Blocks(app, _limits(config), clock, rows=rows_of)
+
+    @app.agent(blocks_topic(app, EVENTS, config.partitions), name="events", concurrency=1)
+    async def events(stream: Any) -> None:
+        await blocks.process(stream, handler.handle)
+
+    async def revoked(_sender: Any, /, *partitions: Any, **_: Any) -> None:
+        handler.forget((tp.topic, tp.partition) for tp in set().union(*partitions))
+
+    # A strong reference: signals keep weak ones only, and this function would be gone at once.
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    return app
+
+
+def _limits(config: StreamsConfig) -> BlockLimits:
+    rows = config.block_rows * config.backlog_blocks
+    return BlockLimits(
+        linger_s=config.linger_s,
+        busy_rows=config.block_rows // 8,
+        enough_rows=config.block_rows,
+        max_records=100_000,
+        max_rows=rows,
+        max_bytes=64 << 20,
+        buffer_bytes=96 << 20,
+        retry_s=config.retry_s,
+        retry_max_s=config.retry_max_s,
+    )

@@ -1,0 +1,136 @@
+"""The streams as a part of the hub: started, stopped and asked how they are."""
+
+import asyncio
+import contextlib
+import logging
+from datetime import timedelta
+from typing import Any
+
+from broker.live import LiveFeed
+from broker.log import Log
+from broker.topics import EVENTS
+from core.clock import Clock
+from core.errors import HubError
+from core.metrics import Metrics
+from streams.app import build_app
+from streams.config import StreamsConfig
+from streams.dead_letters import Seal
+from streams.handler import BlockHandler
+from streams.health import Health
+from streams.pipeline import Pipeline
+from streams.prices.model import TenantPrices, no_tenant_prices
+from streams.prices.table import PriceTable
+from streams.prices.unpriced import UnpricedModels
+from streams.sink import Sink, Writer
+from streams.steps.derive import Retention
+from streams.watermark import Watermark
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["Health", "Streams", "StreamsConfig"]
+
+
+def keep_ninety_days(tenant: str) -> timedelta:  # noqa: ARG001 - the signature of Retention
+    """How long events are kept unless a tenant says otherwise."""
+    return timedelta(days=90)
+
+
+class Streams:
+    """From the log to the warehouse.
+
+    Parameters
+    ----------
+    config
+        Names, sizes and times.
+    log
+        Started; its topics exist.
+    writer
+        Stores blocks, once each.
+    clock, metrics
+        The hub's.
+    seal
+        Encrypts dead letters.
+    tenant_prices
+        A tenant's own prices; called in a thread, must not block.
+    retention
+        How long a tenant's events are kept; called in a thread, must not block.
+    live
+        Where live pages get their points from.
+    """
+
+    def __init__(
+        self,
+        config: StreamsConfig,
+        log: Log,
+        writer: Writer,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        seal: Seal,
+        tenant_prices: TenantPrices = no_tenant_prices,
+        retention: Retention = keep_ninety_days,
+        live: LiveFeed | None = None,
+    ) -> None:
+        self._config, self._log, self._clock, self._metrics = config, log, clock, metrics
+        self.prices = PriceTable(tenant_prices)
+        self.unpriced = UnpricedModels()
+        self.watermark = Watermark(range(config.partitions))
+        pipeline = Pipeline(self.prices, retention, metrics, self.unpriced)
+        self._sink = Sink(config, log, writer, clock, metrics, seal, self.watermark, live)
+        self._handler = BlockHandler(config, log, writer, pipeline, self._sink, clock)
+        self._app: Any = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up the partitions and begin; returns when the agent is running."""
+        if self._app is not None:
+            return
+        self._config.data_dir.mkdir(parents=True, exist_ok=True)
+        self._app = build_app(self._config, self._handler, self._clock)
+        self._app.finalize()
+        await self._app.maybe_start()
+        self._watching = asyncio.create_task(self._watch(), name="watch the streams")
+
+    async def stop(self) -> None:
+        """Let the block in hand end, commit, and stop."""
+        app, self._app = self._app, None
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
+        if app is not None:
+            await app.stop()
+
+    def check(self) -> Health:
+        """How the streams are; never waits."""
+        if self._app is None:
+            return Health("stopped")
+        if self._app.crashed:
+            return Health("given_up", f"the worker crashed: {self._app.crash_reason}")
+        if self._sink.health.ok and self.watermark("") is None:
+            return Health("starting", "partitions are being taken up")
+        return self._sink.health
+
+    async def _watch(self) -> None:
+        """Look at lag and watermark again and again."""
+        while True:
+            for partition in range(self._config.partitions):
+                try:
+                    await self._look(partition)
+                except HubError:
+                    logger.warning("partition %d cannot be looked at", partition, exc_info=True)
+            await self._clock.sleep(self._config.watch_s)
+
+    async def _look(self, partition: int) -> None:
+        seen_at = self._clock.now()
+        earliest, following = await self._log.range(EVENTS, partition)
+        committed = await self._log.committed(self._config.group, EVENTS, partition)
+        stored = self._handler.stored_through(EVENTS, partition)
+        place = max(earliest, committed or 0, -1 if stored is None else stored + 1)
+        self._metrics.streams_lag_records.labels(str(partition)).set(max(0, following - place))
+        if place >= following:
+            self.watermark.drained(partition, seen_at)
+        visible = self.watermark.of(partition)
+        age = 0.0 if visible is None else max(0.0, (seen_at - visible).total_seconds())
+        self._metrics.streams_lag_seconds.labels(str(partition)).set(age)

@@ -1,0 +1,1 @@
+"""One verb a file: functions over Arrow tables, without I/O and without any framework."""
