@@ -1,0 +1,1 @@
+"""Answers out: one file an endpoint, over the semantic layer."""

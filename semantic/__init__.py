@@ -1,0 +1,1 @@
+"""Questions: the catalogue of measures and dimensions, and the only code that writes SQL against events."""

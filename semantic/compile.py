@@ -1,0 +1,314 @@
+"""From a question to SQL: values bound, the tenant first, the cheapest source that can answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Any, Final
+
+from core.errors import Unprocessable
+from semantic import catalogue
+from semantic.aggregates import Aggregate
+from semantic.buckets import Buckets, buckets
+from semantic.dimensions import Dimension
+from semantic.filters import Filter, condition, field_sql
+from semantic.measures import Measure
+from semantic.parameters import Parameters
+from semantic.question import MAX_ROWS, Order, Question
+from semantic.sources import Segment, Source, by_source, cover, merged, time_condition
+from semantic.times import EPOCH, grain, is_relative, parse_moment, zone
+
+#: Longest range, in buckets of the granularity and in days.
+MAX_BUCKETS: Final = 11_000
+MAX_RANGE: Final = timedelta(days=3660)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """SQL that answers a question, and what is needed to read its rows.
+
+    Parameters
+    ----------
+    sql, parameters
+        The statement and the values bound to it. The text depends on the shape of the question alone.
+    dimensions, measures
+        In the order of the columns; with ``buckets`` the column ``t`` comes before them.
+    start, end
+        The range, UTC.
+    buckets
+        None without granularity.
+    source
+        Names of the sources, coarsest first, joined by ``+``.
+    limit
+        Most rows of the statement; one more is asked for, to know whether there are more.
+    """
+
+    sql: str
+    parameters: dict[str, Any]
+    dimensions: tuple[Dimension, ...]
+    measures: tuple[Measure, ...]
+    start: datetime
+    end: datetime
+    buckets: Buckets | None
+    source: str
+    limit: int
+
+
+def time_range(question: Question, now: datetime) -> tuple[datetime, datetime]:
+    """The range of a question, UTC.
+
+    An end that moves with the clock is as ragged as the moment of asking, and every ragged edge costs the engine
+    another table. So a start like ``now-6h`` is cut, and the end ``now`` extended, to whole buckets that are small
+    beside the range (:func:`semantic.times.grain`); ``meta.from`` and ``meta.to`` of the answer say where to.
+
+    Raises
+    ------
+    Unprocessable
+        No times, an end before its start, or too long a range.
+    """
+    tz = zone(question.time_zone)
+    start = parse_moment(question.time.start, now, tz, "time.from")
+    end = parse_moment(question.time.end, now, tz, "time.to")
+    if end < start:
+        raise Unprocessable("time.to: lies before time.from.", field="time.to")
+    if end - start > MAX_RANGE:
+        raise Unprocessable(f"time: a range has at most {MAX_RANGE.days} days.", field="time")
+    width = grain(end - start)
+    if width and is_relative(question.time.start):
+        start = start - (start - EPOCH) % width
+    if width and question.time.end == "now":
+        end = end + (EPOCH - end) % width
+    return start, end
+
+
+def compile_question(
+    question: Question,
+    tenant: str,
+    now: datetime,
+    sources: Sequence[Source],
+    *,
+    within: tuple[datetime, datetime] | None = None,
+    series: int | None = None,
+) -> Compiled:
+    """The SQL of a question.
+
+    Parameters
+    ----------
+    question
+        The question, its names already known to be right.
+    tenant
+        Whose events; comes from the credential.
+    now
+        The time of the question.
+    sources
+        Rollups, coarsest first, and raw events last.
+    within
+        The range in place of the question's own (the previous period).
+    series
+        With granularity and dimensions: only so many series, the first by ``order``; default the question's ``limit``.
+
+    Raises
+    ------
+    Unprocessable
+        Wrong values, too long a range, too fine a granularity.
+    """
+    start, end = within or time_range(question, now)
+    grid = _grid(question, start, end)
+    return _Compiler(question, tenant, now, sources, start, end, grid).compile(series or question.limit)
+
+
+def _grid(question: Question, start: datetime, end: datetime) -> Buckets | None:
+    if question.granularity is None:
+        return None
+    grid = buckets(question.granularity, start, end, zone(question.time_zone))
+    if grid.count(start, end) > MAX_BUCKETS:
+        raise Unprocessable(
+            f"granularity: `{question.granularity}` cuts the range into more than {MAX_BUCKETS} buckets; "
+            "take a coarser one, or `auto`.",
+            field="granularity",
+        )
+    return grid
+
+
+class _Compiler:
+    """One compilation: holds what its steps share."""
+
+    def __init__(
+        self,
+        question: Question,
+        tenant: str,
+        now: datetime,
+        sources: Sequence[Source],
+        start: datetime,
+        end: datetime,
+        grid: Buckets | None,
+    ) -> None:
+        self.question, self.grid, self.events = question, grid, sources[-1]
+        self.start, self.end = start, end
+        self.parameters = Parameters()
+        self.tenant = self.parameters.add(tenant, "String")
+        self.dimensions = tuple(catalogue.dimension(name, group=True) for name in question.dimensions)
+        self.measures = tuple(catalogue.measure(name) for name in question.measures)
+        self.aggregates = tuple(dict.fromkeys(chain.from_iterable(item.aggregates for item in self.measures)))
+        filtered = [catalogue.dimension(item.field) for item in question.filters]
+        self.types = _named_types([*self.dimensions, *filtered])
+        self.own_types = self.types is not None or "type" in question.dimensions or _names_type(question.filters)
+        self.where = self._where()
+        self.keys = tuple(field_sql(item, self.parameters) for item in self.dimensions)
+        self.segments = cover(start, end, self._usable(sources, filtered), now)
+
+    def compile(self, limit: int | None) -> Compiled:
+        grouped = self._grouped()
+        if self.grid is None:
+            rows = limit or MAX_ROWS
+            sql = self._final(grouped, self._order(self.question.order), rows + 1)
+        else:
+            rows = MAX_ROWS
+            if limit is not None and self.dimensions:
+                grouped = self._top(grouped, limit)
+            elif limit is not None:
+                rows = min(rows, limit)
+            order = ["t", *(f"d{index}" for index in range(len(self.dimensions)))]
+            sql = self._final(grouped, order, rows + 1)
+        names = [source.name for source, _ in by_source(self.segments)]
+        return Compiled(
+            sql,
+            self.parameters.within(sql),
+            self.dimensions,
+            self.measures,
+            self.start,
+            self.end,
+            self.grid,
+            "+".join(names) or "none",
+            rows,
+        )
+
+    def _where(self) -> str:
+        """Conditions that hold for every source: filters and types; the tenant is added per segment, before them."""
+        parts = [
+            condition(item, self.parameters, f"filters.{index}") for index, item in enumerate(self.question.filters)
+        ]
+        if self.types is not None:
+            parts.append(_type_in(self.types))
+        elif counted := self._counted_types():
+            parts.append(_type_in(counted))
+        return "".join(f" AND {part}" for part in parts)
+
+    def _types_of(self, item: Aggregate) -> tuple[str, ...]:
+        return () if item.follows and self.own_types else item.types
+
+    def _counted_types(self) -> tuple[str, ...]:
+        """The types that all measures together count; empty when one counts all types."""
+        types = [self._types_of(item) for item in self.aggregates]
+        return tuple(dict.fromkeys(chain.from_iterable(types))) if all(types) else ()
+
+    def _scope(self, item: Aggregate) -> str:
+        """The condition on types that an aggregate still needs within the rows of :meth:`_where`."""
+        types = self._types_of(item)
+        if not types or (self.types is None and set(types) == set(self._counted_types())):
+            return ""
+        return _type_in(types)
+
+    def _usable(self, sources: Sequence[Source], filtered: Sequence[Dimension]) -> list[Source]:
+        """The sources that can answer, coarsest first: dimensions, measures, filters and bucket edges fit."""
+        columns = frozenset(item.column for item in (*self.dimensions, *filtered))
+        if self.types is not None or any(self._types_of(item) for item in self.aggregates):
+            columns |= {"type"}
+        return [
+            source
+            for source in sources
+            if source.has(columns, self.aggregates)
+            and (self.grid is None or not source.seconds or self._aligned(self.grid, source.seconds))
+        ]
+
+    def _aligned(self, grid: Buckets, seconds: int) -> bool:
+        return grid.aligned_to(seconds, self.start, self.end)
+
+    def _grouped(self, *, totals: bool = False) -> str:
+        """Aggregates by bucket and dimensions, over all segments; with ``totals`` by dimensions alone."""
+        by = [f"d{index}" for index in range(len(self.dimensions))]
+        if self.grid is not None and not totals:
+            by = ["t", *by]
+        group = f" GROUP BY {', '.join(by)}" if by else ""
+        sources = by_source(self.segments)
+        one = len(sources) == 1
+        parts = [self._part(source, ranges, group, totals=totals, state=not one) for source, ranges in sources]
+        if one:
+            return parts[0]
+        if not parts:
+            nothing = Segment(self.events, self.start, self.start)
+            return self._part(self.events, [nothing], group, totals=totals, state=False)
+        columns = [*by, *(f"{merged(item, f's.a{index}')} AS a{index}" for index, item in enumerate(self.aggregates))]
+        return f"SELECT {', '.join(columns)} FROM ({' UNION ALL '.join(parts)}) AS s{group}"  # noqa: S608
+
+    def _part(self, source: Source, ranges: Sequence[Segment], group: str, *, totals: bool, state: bool) -> str:
+        """Aggregates of one source over its ranges."""
+        columns = [f"{sql} AS d{index}" for index, sql in enumerate(self.keys)]
+        if self.grid is not None and not totals:
+            tz = self.parameters.add(self.grid.tz.key, "String")
+            columns.insert(0, f"{self.grid.sql(source.time, tz)} AS t")
+        columns += [
+            f"{source.sql(item, self._scope(item), state=state)} AS a{index}"
+            for index, item in enumerate(self.aggregates)
+        ]
+        when = time_condition(source, ranges, self.parameters)
+        return (
+            f"SELECT {', '.join(columns)} FROM {source.table} "  # noqa: S608
+            f"WHERE tenant = {self.tenant} AND {when}{self.where}{group}"
+        )
+
+    def _top(self, grouped: str, limit: int) -> str:
+        """Only the first series by their value over the whole range."""
+        order = self.question.order or (Order(field=self.question.measures[0], direction="desc"),)
+        order = tuple(item for item in order if item.field != "time")
+        keys = ", ".join(_comparable(item, f"d{index}") for index, item in enumerate(self.dimensions))
+        totals = self._final(self._grouped(totals=True), self._order(order), limit, bucket=False)
+        return f"SELECT * FROM ({grouped}) AS g WHERE ({keys}) IN (SELECT {keys} FROM ({totals}) AS c)"  # noqa: S608
+
+    def _final(self, grouped: str, order: Sequence[str], limit: int, *, bucket: bool = True) -> str:
+        """Formulas over aggregates, sorted and cut."""
+        names = {item.name: _reference(item, f"a{index}") for index, item in enumerate(self.aggregates)}
+        columns = [f"d{index}" for index in range(len(self.dimensions))]
+        if self.grid is not None and bucket:
+            columns.insert(0, "t")
+        columns += [f"{item.sql(names)} AS m{index}" for index, item in enumerate(self.measures)]
+        by = f" ORDER BY {', '.join(order)}" if order else ""
+        most = self.parameters.add(limit, "UInt64")
+        return f"SELECT {', '.join(columns)} FROM ({grouped}) AS r{by} LIMIT {most}"  # noqa: S608
+
+    def _order(self, order: Sequence[Order]) -> list[str]:
+        """What is asked for, then every dimension, so that the order is always the same."""
+        positions = {name: f"m{index}" for index, name in enumerate(self.question.measures)}
+        positions |= {name: f"d{index}" for index, name in enumerate(self.question.dimensions)}
+        asked = [f"{positions[item.field]} {item.direction.upper()} NULLS LAST" for item in order]
+        return [*asked, *(f"d{index}" for index in range(len(self.dimensions)))]
+
+
+def _named_types(dimensions: Sequence[Dimension]) -> tuple[str, ...] | None:
+    """The event types that names such as ``tool_name`` narrow a question to; None where nothing does."""
+    types: tuple[str, ...] | None = None
+    for item in dimensions:
+        if item.types:
+            types = item.types if types is None else tuple(name for name in types if name in item.types)
+    return types
+
+
+def _names_type(filters: Sequence[Filter]) -> bool:
+    return any(item.field == "type" and item.op in ("in", "eq", "starts_with", "regex", "contains") for item in filters)
+
+
+def _type_in(types: Sequence[str]) -> str:
+    """SQL of a condition on event types; the names are the hub's own, never a user's."""
+    if not types:
+        return "0"
+    return f"type IN ({', '.join(repr(name) for name in types)})"
+
+
+def _reference(item: Aggregate, column: str) -> str:
+    """A sum over no rows, or over nulls alone, is 0."""
+    return f"ifNull({column}, 0)" if item.function == "sum" else column
+
+
+def _comparable(item: Dimension, column: str) -> str:
+    """A key without SQL NULL, which ``IN`` would never find."""
+    return f"ifNull(toString({column}), '')" if item.nullable else column

@@ -1,0 +1,274 @@
+"""The one place that questions about events go through."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from core.clock import Clock
+from core.errors import HubError, SlowDown, TooManyRequests, Unprocessable
+from semantic.answer import Answer, Cells, assemble, columns_of, convert_money, rfc3339
+from semantic.cache import SingleFlight
+from semantic.compile import MAX_BUCKETS, Compiled, compile_question, time_range
+from semantic.question import MAX_ROWS, Question
+from semantic.sources import Source
+from storage.warehouse.rows import Rows
+from storage.warehouse.session import Settings
+
+#: Engine codes whose cause is the question: wrong regex, too much time or memory.
+_BAD_PATTERN: Final = 427
+_TOO_DEAR: Final = frozenset({159, 160, 241})
+
+
+class Engine(Protocol):
+    """What answers SQL: ``storage.warehouse.client.Warehouse``. Blocks; safe from several threads."""
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None) -> Rows:
+        """The rows of a SELECT; values are bound on the server."""
+        ...
+
+
+def _no_watermark(_tenant: str) -> datetime | None:
+    return None
+
+
+def _no_rates(_tenant: str) -> Mapping[str, float]:
+    return {}
+
+
+def _no_generation() -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerConfig:
+    """Limits of questions.
+
+    Parameters
+    ----------
+    workers
+        Threads that wait for the engine.
+    per_tenant, waiting
+        Questions of one tenant at a time, and how many more may wait; beyond that 429.
+    total
+        Questions of all tenants, running and waiting; beyond that 503.
+    seconds, memory_bytes, read_rows
+        What one question may cost the engine.
+    keep_seconds
+        How long an answer may be given again, as long as nothing was written since.
+    kept
+        Most answers remembered.
+    """
+
+    workers: int = 6
+    per_tenant: int = 6
+    waiting: int = 100
+    total: int = 400
+    seconds: float = 20.0
+    memory_bytes: int = 600_000_000
+    read_rows: int = 2_000_000_000
+    keep_seconds: float = 1.0
+    kept: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a layer may ask of its neighbours; each has a harmless default.
+
+    Parameters
+    ----------
+    generation
+        A number that changes with every write to the warehouse.
+    watermark
+        Up to when everything of a tenant is visible.
+    rates
+        A tenant's units of a currency per US dollar, by ISO code.
+    """
+
+    generation: Callable[[], int] = _no_generation
+    watermark: Callable[[str], datetime | None] = _no_watermark
+    rates: Callable[[str], Mapping[str, float]] = _no_rates
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Who of a tenant is running and waiting."""
+
+    free: asyncio.Semaphore
+    inside: int = 0
+
+
+@dataclass(slots=True)
+class _Turns:
+    by_tenant: dict[str, _Turn] = field(default_factory=dict)
+    inside: int = 0
+
+
+class SemanticLayer:
+    """Answers questions of tenants.
+
+    Parameters
+    ----------
+    engine
+        The warehouse.
+    sources
+        Rollups, coarsest first, and raw events last.
+    clock
+        The time of questions.
+    config, surroundings
+        Limits, and what neighbours know.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sources: Sequence[Source],
+        clock: Clock,
+        config: LayerConfig | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self._engine, self._sources, self._clock = engine, tuple(sources), clock
+        self.config = config or LayerConfig()
+        self._around = surroundings or Surroundings()
+        self._flights: SingleFlight[Answer] = SingleFlight(clock, self.config.kept)
+        self._turns = _Turns()
+        self._threads = ThreadPoolExecutor(self.config.workers, thread_name_prefix="question")
+
+    async def start(self) -> None:
+        """Nothing to do: threads begin with the first question."""
+
+    async def stop(self) -> None:
+        """Let running questions end and free the threads."""
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+    async def ping(self) -> None:
+        """Whether the engine answers; raises what it raises."""
+        await asyncio.to_thread(self._query, "SELECT 1", {})
+
+    def now(self) -> datetime:
+        """The time of a question asked now."""
+        return self._clock.now()
+
+    async def ask(self, tenant: str, question: Question) -> Answer:
+        """Answer a question of ``tenant``.
+
+        Raises
+        ------
+        Unprocessable
+            Wrong values, or a question that costs too much.
+        TooManyRequests, SlowDown
+            The tenant, or the hub, has too many questions open.
+        """
+        key = (tenant, self._around.generation(), question.model_dump_json(by_alias=True))
+        return await self._flights.get(key, self.config.keep_seconds, lambda: self._answer(tenant, question))
+
+    async def rows(self, tenant: str, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        """Rows of SQL that this room has written (traces, events), within the tenant's turn and limits."""
+        return await self._run(tenant, sql, parameters)
+
+    async def _answer(self, tenant: str, question: Question) -> Answer:
+        began = self._clock.monotonic()
+        now = self._clock.now()
+        rates = self._rates(tenant, question)
+        compiled = compile_question(question, tenant, now, self._sources)
+        asked = [self._cells(tenant, question, now, compiled)]
+        if question.compare:
+            asked.append(self._cells(tenant, question, now, self._previous(tenant, question, now)))
+        (cells, read), *others = await asyncio.gather(*asked)
+        columns = columns_of(cells.compiled, compare=bool(question.compare), currency=question.currency)
+        rows = assemble(cells, others[0][0] if others else None)
+        truncated = len(rows) > MAX_ROWS or cells.cut
+        if question.currency:
+            convert_money(columns, rows, question.currency, rates)
+        meta = {
+            "elapsed_ms": round((self._clock.monotonic() - began) * 1000, 3),
+            "rows_read": read + sum(item[1] for item in others),
+            "source": compiled.source,
+            "watermark": self._watermark(tenant),
+            "from": rfc3339(compiled.start),
+            "to": rfc3339(compiled.end),
+            "truncated": truncated,
+        }
+        return Answer(columns, rows[:MAX_ROWS], meta)
+
+    def _watermark(self, tenant: str) -> str | None:
+        found = self._around.watermark(tenant)
+        return rfc3339(found) if found else None
+
+    def _rates(self, tenant: str, question: Question) -> Mapping[str, float]:
+        rates = {"USD": 1.0, **self._around.rates(tenant)}
+        if question.currency and question.currency not in rates:
+            raise Unprocessable(
+                f"currency: no rate for `{question.currency}`; set one for the tenant.",
+                field="currency",
+                known=sorted(rates),
+            )
+        return rates
+
+    def _previous(self, tenant: str, question: Question, now: datetime) -> Compiled:
+        start, end = time_range(question, now)
+        return compile_question(question, tenant, now, self._sources, within=(start - (end - start), start))
+
+    async def _cells(self, tenant: str, question: Question, now: datetime, compiled: Compiled) -> tuple[Cells, int]:
+        """The rows of a statement; asked again for fewer series where they are too many."""
+        found = await self._run(tenant, compiled.sql, compiled.parameters)
+        cut = len(found.rows) > compiled.limit
+        if cut and compiled.buckets and compiled.dimensions:
+            series = max(1, MAX_ROWS // min(compiled.buckets.count(compiled.start, compiled.end), MAX_BUCKETS))
+            within = (compiled.start, compiled.end)
+            again = compile_question(question, tenant, now, self._sources, within=within, series=series)
+            more = await self._run(tenant, again.sql, again.parameters)
+            return Cells(again, more.rows[: again.limit], cut=True), found.rows_read + more.rows_read
+        return Cells(compiled, found.rows[: compiled.limit], cut=cut), found.rows_read
+
+    async def _run(self, tenant: str, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        turn = self._enter(tenant)
+        try:
+            async with turn.free:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, self._query, sql, parameters)
+        finally:
+            self._leave(tenant, turn)
+
+    def _query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        settings: Settings = {
+            "max_execution_time": self.config.seconds,
+            "timeout_overflow_mode": "throw",
+            "max_memory_usage": self.config.memory_bytes,
+            "max_rows_to_read": self.config.read_rows,
+            "read_overflow_mode": "throw",
+        }
+        try:
+            return self._engine.query(sql, parameters, settings=settings)
+        except HubError as error:
+            raise _blame(error) from error
+
+    def _enter(self, tenant: str) -> _Turn:
+        if self._turns.inside >= self.config.total:
+            raise SlowDown("The hub has too many questions open; ask again in a moment.", retry_after=1.0)
+        turn = self._turns.by_tenant.setdefault(tenant, _Turn(asyncio.Semaphore(self.config.per_tenant)))
+        if turn.inside >= self.config.per_tenant + self.config.waiting:
+            raise TooManyRequests("Too many questions of this tenant are open; ask again in a moment.", retry_after=1.0)
+        turn.inside += 1
+        self._turns.inside += 1
+        return turn
+
+    def _leave(self, tenant: str, turn: _Turn) -> None:
+        turn.inside -= 1
+        self._turns.inside -= 1
+        if not turn.inside:
+            self._turns.by_tenant.pop(tenant, None)
+
+
+def _blame(error: HubError) -> HubError:
+    """The question's own fault told as such."""
+    code = error.extra.get("code")
+    if code == _BAD_PATTERN:
+        return Unprocessable("filters: `regex` is no valid RE2 pattern.", field="filters")
+    if code in _TOO_DEAR:
+        return Unprocessable(
+            "The question costs more than allowed: narrow its range or filters, or use fewer dimensions."
+        )
+    return error
