@@ -1,0 +1,1 @@
+"""The pages: static ES modules without a build step, and the router that serves them."""
