@@ -1,0 +1,1 @@
+"""The hub put together: settings, composition root, web application and command line."""

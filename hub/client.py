@@ -1,0 +1,63 @@
+"""The commands' own way to a running hub over HTTP."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from core.errors import HubError
+from hub.target import Running
+
+
+class HubClient:
+    """A small synchronous client; every problem answer becomes a :class:`HubError` with its detail."""
+
+    def __init__(self, target: Running, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(
+            base_url=target.url,
+            headers={"Authorization": f"Bearer {target.key}"},
+            timeout=60,
+            transport=transport,
+            trust_env=False,  # a proxy of the machine is no way to a hub on loopback
+        )
+        self._url = target.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: Any) -> Any:
+        """JSON of ``GET path``."""
+        return self._call("GET", path, params=params)
+
+    def get_whatever(self, path: str) -> Any:
+        """JSON of ``GET path``, also of an answer that is an error: health says what is wrong in its body."""
+        try:
+            return self._http.get(path).json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise HubError(f"no answer from {self._url}: {error}") from None
+
+    def post(self, path: str, body: Any) -> Any:
+        """JSON of ``POST path``."""
+        return self._call("POST", path, json=body)
+
+    def delete(self, path: str) -> Any:
+        """JSON of ``DELETE path``, or None."""
+        return self._call("DELETE", path)
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise HubError(f"no answer from {self._url}: {error}") from None
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        try:
+            detail = answer.json()["detail"]
+        except (ValueError, KeyError, TypeError):
+            detail = answer.text[:200]
+        raise HubError(f"{answer.status_code} {detail}")

@@ -1,0 +1,186 @@
+"""The composition root: builds the parts, starts them in order, stops them in reverse.
+
+It reads like the way of an event::
+
+    metadata → access → log → warehouse → streams → questions → doors → web (doors, endpoints, pages)
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Literal
+
+from fastapi import FastAPI
+
+from access.service import Access, AccessConfig
+from broker.factory import open_log
+from broker.live import LiveFeed
+from broker.log import Log
+from broker.topics import EVENTS, hub_topics
+from core.clock import Clock, SystemClock
+from core.metrics import Metrics
+from dashboard.pages import router as pages
+from hub import wiring
+from hub.disk import DiskWatch
+from hub.release import release
+from hub.settings import Settings
+from hub.web import build_web
+from ingest.doors import DOORS
+from ingest.intake import Intake
+from query_api.endpoints import ENDPOINTS
+from semantic.layer import LayerConfig, SemanticLayer, Surroundings
+from semantic.sources import warehouse_sources
+from storage.metadata.database import Metadata
+from storage.metadata.journal import SqlBlockJournal
+from storage.warehouse.client import Warehouse
+from storage.warehouse.migrations import migrate
+from storage.warehouse.writer import Block, BlockWriter
+from streams.runner import Streams
+
+logger = logging.getLogger("llm_hub")
+
+Role = Literal["all", "ingest", "streams", "api"]
+
+
+class Hub:
+    """One process of the hub.
+
+    Parameters
+    ----------
+    settings
+        Resolved settings.
+    role
+        Which parts run here: ``all`` of them, or those of one role of the scaled-out hub.
+    clock
+        The time of every part.
+    """
+
+    def __init__(self, settings: Settings, role: Role = "all", clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.role = role
+        self.clock: Clock = clock or SystemClock()
+        self.metrics = Metrics()
+        self.metadata = Metadata(settings.database_url)
+        self.warehouse = Warehouse(settings.warehouse_url, wiring.warehouse_config(settings), self.clock)
+        self.live = LiveFeed()
+        self._access: Access | None = None
+        self._stack = contextlib.AsyncExitStack()
+        self._generation = 0
+
+    @property
+    def access(self) -> Access:
+        """Who may do what; there from the start on."""
+        assert self._access is not None, "the hub has not been started"
+        return self._access
+
+    async def start(self) -> FastAPI:
+        """Start every part of the role and return the web application; what has started is stopped if one fails."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Drain and stop, in reverse order. Idempotent."""
+        await self._stack.aclose()
+
+    def on_stop(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Have ``stop`` called before anything else is stopped."""
+        self._stack.push_async_callback(stop)
+
+    async def _start(self) -> FastAPI:
+        settings, clock = self.settings, self.clock
+        await self._part("metadata", self.metadata)
+        await self.metadata.migrate()
+        access = self._access = Access(self.metadata, clock, AccessConfig(data_dir=settings.data_dir))
+        await self._part("access", access)
+        log = open_log(settings.broker_url, clock=clock)
+        await self._part("log", log)
+        await self._topics(log)
+        disk = DiskWatch(settings.data_dir, settings.min_free_disk_mb << 20, clock)
+        await self._part("disk watch", disk)
+        if self.role != "ingest":
+            await self._open_warehouse()
+        streams = self._streams(access, log) if self.role in ("all", "streams") else None
+        if streams is not None:
+            await self._part("streams", streams)
+        layer = self._questions(access, streams)
+        await self._part("questions", layer)
+        intake = self._doors(access, log)
+        services: dict[str, Any] = {
+            "access": access,
+            "clock": clock,
+            "intake": intake,
+            "admit": disk.admit,
+            "semantic": layer,
+            "warehouse": self.warehouse,
+            "log": log,
+            "live": self.live,
+            "metrics": self.metrics,
+            "checks": {"disk": disk.check} | ({"streams": streams.check} if streams else {}),
+            "price_table": streams.prices if streams else None,
+            "unpriced": streams.unpriced if streams else None,
+        }
+        return build_web(release(), [*DOORS, *ENDPOINTS, pages], services)
+
+    async def _part(self, name: str, part: Any) -> None:
+        """Start a part; it is stopped before those that were started earlier."""
+        self._stack.push_async_callback(part.stop)
+        await part.start()
+        logger.debug("%s started", name)
+
+    async def _topics(self, log: Log) -> None:
+        """Make the hub's topics; a hub that is there already keeps the number of partitions it was created with."""
+        partitions = self.settings.partitions
+        limit = self.settings.log_retention_bytes // partitions
+        for topic in hub_topics(partitions, events_bytes=limit):
+            await log.create_topic(topic)
+
+    async def _open_warehouse(self) -> None:
+        await asyncio.to_thread(self.warehouse.open)
+        self._stack.push_async_callback(asyncio.to_thread, self.warehouse.close)
+        for number in await asyncio.to_thread(migrate, self.warehouse):
+            logger.info("warehouse migration %04d done", number)
+
+    def _streams(self, access: Access, log: Log) -> Streams:
+        journal = SqlBlockJournal(self.settings.database_url, self.clock)
+        self._stack.callback(journal.close)
+        writer = BlockWriter(self.warehouse, journal, wiring.GROUP, stored=self._stored)
+        return Streams(
+            wiring.streams_config(self.settings, log.partitions(EVENTS)),
+            log,
+            writer,
+            self.clock,
+            self.metrics,
+            seal=partial(access.box.seal, purpose="dead-letters"),
+            tenant_prices=partial(wiring.tenant_prices, access),
+            retention=partial(wiring.retention, access),
+            live=self.live,
+        )
+
+    def _stored(self, _: Block) -> None:
+        """Answers that were kept are out of date now."""
+        self._generation += 1
+
+    def _questions(self, access: Access, streams: Streams | None) -> SemanticLayer:
+        surroundings = Surroundings(generation=lambda: self._generation, rates=partial(wiring.rates, access))
+        if streams is not None:
+            surroundings = Surroundings(surroundings.generation, streams.watermark, surroundings.rates)
+        config = LayerConfig(workers=self.settings.query_concurrency)
+        return SemanticLayer(self.warehouse, warehouse_sources(), self.clock, config, surroundings)
+
+    def _doors(self, access: Access, log: Log) -> Intake:
+        intake = Intake(
+            log,
+            self.clock,
+            self.metrics,
+            partial(access.box.seal, purpose="dead-letters"),
+            limits=wiring.limits(self.settings),
+            settings=access.settings,
+        )
+        self._stack.push_async_callback(intake.stop)
+        return intake

@@ -1,0 +1,133 @@
+"""Settings: the only place that reads the environment.
+
+Precedence: command line, environment (``LLM_HUB_…``), the TOML file named by ``LLM_HUB_CONFIG``, defaults. An unknown
+or wrong setting stops the start and is named.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import SettingsError
+
+PREFIX = "LLM_HUB_"
+#: Names with the prefix that are no settings of the server: the file of settings, the client's two, and those of tests.
+_NOT_SETTINGS = ("CONFIG", "URL", "KEY")
+_TEST_PREFIXES = ("TEST_", "BENCH_")
+
+
+class Settings(BaseModel):
+    """Every setting, with the same meaning in both ways to run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path("llm-hub-data"), description="Folder of everything that the hub keeps on this machine.")
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    broker_url: str = Field(
+        "", description="`sqlite:////absolute/log.db` or `kafka://host:port,…`; default in data_dir."
+    )
+    warehouse_url: str = Field(
+        "", description="`chdb:////absolute/dir` or `clickhouse://user:password@host:8123/db`; default in data_dir."
+    )
+    database_url: str = Field("", description="SQLAlchemy URL of the metadata; default SQLite in data_dir.")
+    partitions: int = Field(1, ge=1, le=1024, description="Partitions of `hub.events`; fixed when a hub is created.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
+    log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
+    max_body_bytes: int = Field(16 << 20, ge=1024, description="Largest request body.")
+    max_decompressed_bytes: int = Field(64 << 20, ge=1024, description="Largest body once decompressed.")
+    gather_ms: float = Field(20.0, ge=0, le=1000, description="How long a door gathers small bodies into one append.")
+    gather_events: int = Field(5000, ge=1, description="How many events a door gathers at most.")
+    inflight_bytes: int = Field(256 << 20, ge=1 << 20, description="Bytes in the doors from which on they answer 503.")
+    block_rows: int = Field(100_000, ge=1, description="Rows of a warehouse insert at most.")
+    block_linger_ms: float = Field(450.0, ge=0, le=10_000, description="How long a block gathers before its insert.")
+    dedupe_seconds: int = Field(600, ge=0, description="How long an event id is remembered.")
+    dedupe_events: int = Field(1_000_000, ge=0, description="How many event ids of a tenant are remembered at most.")
+    log_retention_hours: float = Field(24.0, gt=0, description="How long the log keeps records for replay.")
+    log_retention_bytes: int = Field(20 << 30, ge=1 << 20, description="How many bytes of `hub.events` the log keeps.")
+    retention_days: int = Field(
+        90, ge=1, le=3650, description="How long events are kept unless a tenant says otherwise."
+    )
+    warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
+    min_free_disk_mb: int = Field(500, ge=0, description="Free disk below which the doors answer 503.")
+    query_concurrency: int = Field(4, ge=1, le=256, description="Questions that run at the same time.")
+
+    @property
+    def folder(self) -> Path:
+        """:attr:`data_dir`, absolute."""
+        return self.data_dir.expanduser().absolute()
+
+    def resolved(self) -> "Settings":
+        """With every URL filled in."""
+        folder = self.folder
+        return self.model_copy(
+            update={
+                "data_dir": folder,
+                "broker_url": self.broker_url or f"sqlite:////{str(folder / 'log.db').lstrip('/')}",
+                "warehouse_url": self.warehouse_url or f"chdb:////{str(folder / 'warehouse').lstrip('/')}",
+                "database_url": self.database_url or f"sqlite:////{str(folder / 'hub.db').lstrip('/')}",
+            }
+        )
+
+
+def load(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    overrides
+        What the command line says; ``None`` values count as not said.
+    environ
+        Environment to read, default the process's own.
+
+    Raises
+    ------
+    SettingsError
+        A setting is unknown or wrong; names it, where it came from and what would be right.
+    """
+    environment = os.environ if environ is None else environ
+    values: dict[str, Any] = _from_file(environment.get(PREFIX + "CONFIG"))
+    values |= _from_environment(environment)
+    values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+    try:
+        return Settings.model_validate(values).resolved()
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _from_file(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{PREFIX}CONFIG={path}: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    names = [name.removeprefix(PREFIX) for name in environ if name.startswith(PREFIX)]
+    return {
+        name.lower(): environ[PREFIX + name]
+        for name in names
+        if name not in _NOT_SETTINGS and not name.startswith(_TEST_PREFIXES)
+    }
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            lines.append(
+                f"unknown setting {name!r} ({PREFIX}{name.upper()})" + (f": did you mean {near[0]!r}?" if near else "")
+            )
+        else:
+            lines.append(f"setting {name!r} ({PREFIX}{name.upper()}): {item['msg']}")
+    return "; ".join(lines)

@@ -1,0 +1,60 @@
+"""From settings and tenants to the narrow configuration objects that the rooms take."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from access.service import Access
+from hub.settings import Settings
+from ingest.limits import Limits
+from storage.warehouse.config import WarehouseConfig
+from streams.config import StreamsConfig
+from streams.prices.model import TenantPrice
+from streams.steps.dedupe import Window
+
+#: Consumer group of the streams, and so the name under which blocks are in the journal: never to be changed.
+GROUP = "llm-hub-streams"
+
+
+def warehouse_config(settings: Settings) -> WarehouseConfig:
+    """The warehouse's limits."""
+    return WarehouseConfig(memory_bytes=settings.warehouse_memory_mb << 20)
+
+
+def limits(settings: Settings) -> Limits:
+    """The doors' limits."""
+    return Limits(
+        body_bytes=settings.max_body_bytes,
+        decompressed_bytes=settings.max_decompressed_bytes,
+        in_flight_bytes=settings.inflight_bytes,
+        gather_ms=settings.gather_ms,
+        gather_events=settings.gather_events,
+    )
+
+
+def streams_config(settings: Settings, partitions: int) -> StreamsConfig:
+    """Sizes and times of the streams."""
+    return StreamsConfig(
+        broker_url=settings.broker_url,
+        group=GROUP,
+        partitions=partitions,
+        data_dir=settings.data_dir,
+        linger_s=settings.block_linger_ms / 1000,
+        block_rows=settings.block_rows,
+        window=Window(seconds=settings.dedupe_seconds, events=settings.dedupe_events),
+    )
+
+
+def retention(access: Access, tenant: str) -> timedelta:
+    """How long a tenant's events are kept."""
+    return timedelta(days=access.settings(tenant).retention_days.events)
+
+
+def tenant_prices(access: Access, tenant: str) -> tuple[TenantPrice, ...]:
+    """A tenant's own prices, the one that wins first."""
+    return tuple(TenantPrice(**price.rates()) for price in access.prices.current(tenant))
+
+
+def rates(access: Access, tenant: str) -> Mapping[str, float]:
+    """Units of a tenant's display currency per US dollar."""
+    currency = access.settings(tenant).currency
+    return {currency.code: float(currency.per_usd)}
