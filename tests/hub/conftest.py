@@ -1,0 +1,23 @@
+"""What the tests of the hub share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub.running import served
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have a hub of their own."""
+    for name in ("LLM_HUB_URL", "LLM_HUB_KEY", "LLM_HUB_CONFIG", "LLM_HUB_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def running_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a hub that runs while the tests of a module do."""
+    folder = tmp_path_factory.mktemp("running") / "data"
+    with served(folder):
+        yield folder

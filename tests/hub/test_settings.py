@@ -1,0 +1,67 @@
+"""Settings: where they come from, and what a wrong one says."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from hub.settings import Settings, load
+
+
+def test_defaults_live_in_the_data_folder(tmp_path: Path) -> None:
+    settings = load({"data_dir": tmp_path}, environ={})
+    assert settings.broker_url == f"sqlite:///{tmp_path}/log.db"
+    assert settings.warehouse_url == f"chdb:///{tmp_path}/warehouse"
+    assert settings.database_url == f"sqlite:///{tmp_path}/hub.db"
+    assert settings.host == "127.0.0.1"
+
+
+def test_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text("port = 1\nhost = '127.0.0.2'\npartitions = 3\n")
+    environ = {"LLM_HUB_CONFIG": str(file), "LLM_HUB_PORT": "2", "LLM_HUB_HOST": "127.0.0.3"}
+    settings = load({"host": "127.0.0.4", "port": None}, environ=environ)
+    assert (settings.host, settings.port, settings.partitions) == ("127.0.0.4", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"LLM_HUB_BROKR_URL": "x"}, ["LLM_HUB_BROKR_URL", "did you mean 'broker_url'"]),
+        ({"LLM_HUB_PORT": "many"}, ["LLM_HUB_PORT", "integer"]),
+        ({"LLM_HUB_PORT": "70000"}, ["LLM_HUB_PORT", "65535"]),
+        ({"LLM_HUB_LOG_LEVEL": "loud"}, ["LLM_HUB_LOG_LEVEL", "warning"]),
+        ({"LLM_HUB_CONFIG": "/nowhere/hub.toml"}, ["LLM_HUB_CONFIG", "/nowhere/hub.toml"]),
+    ],
+)
+def test_a_wrong_setting_is_named(environ: dict[str, str], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ=environ)
+    assert all(word in caught.value.detail for word in words)
+
+
+def test_the_values_of_secrets_are_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={"LLM_HUB_PARTITIONS": "hunter2"})
+    assert "hunter2" not in caught.value.detail
+
+
+def test_broken_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text("port = = 1")
+    with pytest.raises(SettingsError, match=r"hub\.toml"):
+        load(environ={"LLM_HUB_CONFIG": str(file)})
+
+
+def test_names_of_clients_and_tests_are_left_alone() -> None:
+    environ = {
+        "LLM_HUB_URL": "http://x",
+        "LLM_HUB_KEY": "lh_x",
+        "LLM_HUB_BENCH_DATA": "/d",
+        "LLM_HUB_TEST_KAFKA": "h:1",
+    }
+    assert load(environ=environ).port == Settings().port
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

@@ -1,0 +1,50 @@
+"""A warehouse of two tenants' events, filled once for all tests of this room."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from core.clock import ManualClock
+from semantic.layer import SemanticLayer
+from semantic.sources import warehouse_sources
+from storage.warehouse.client import Warehouse
+from storage.warehouse.migrations import migrate
+from tests.semantic.rows import NOW, Event, as_table, make_events
+
+
+@pytest.fixture(scope="package")
+def events() -> list[Event]:
+    """The events of tenant ``acme``."""
+    return make_events(seed=7, count=4000)
+
+
+@pytest.fixture(scope="package")
+def warehouse(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> Iterator[Warehouse]:
+    folder = tmp_path_factory.mktemp("semantic")
+    with Warehouse(f"chdb:///{folder}") as warehouse:
+        migrate(warehouse)
+        for half in (events[::2], events[1::2]):
+            warehouse.insert("events", as_table("acme", half))
+        warehouse.insert("events", as_table("rival", make_events(seed=8, count=300)))
+        yield warehouse
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+async def layer(warehouse: Warehouse, clock: ManualClock) -> AsyncIterator[SemanticLayer]:
+    layer = SemanticLayer(warehouse, warehouse_sources(), clock)
+    await layer.start()
+    yield layer
+    await layer.stop()
+
+
+@pytest.fixture
+async def raw_layer(warehouse: Warehouse, clock: ManualClock) -> AsyncIterator[SemanticLayer]:
+    """The same without rollups."""
+    layer = SemanticLayer(warehouse, warehouse_sources()[-1:], clock)
+    yield layer
+    await layer.stop()

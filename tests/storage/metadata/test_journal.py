@@ -1,0 +1,94 @@
+"""The block journal: what was begun is known after a restart, what was finished is never sent again."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from core.errors import Conflict
+from storage.metadata.database import Metadata
+from storage.metadata.journal import Block, SqlBlockJournal
+
+PLACE = ("hub", "hub.events", 3)
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> str:
+    metadata = Metadata(f"sqlite:///{tmp_path}/hub.db")
+    await metadata.start()
+    await metadata.migrate()
+    await metadata.stop()
+    return metadata.url
+
+
+@pytest.fixture
+async def journal(url: str) -> AsyncIterator[SqlBlockJournal]:
+    journal = SqlBlockJournal(url)
+    yield journal
+    journal.close()
+
+
+def test_an_empty_journal_knows_nothing(journal: SqlBlockJournal) -> None:
+    assert journal.pending(*PLACE) is None
+    assert journal.done_through(*PLACE) is None
+
+
+def test_a_begun_block_is_pending_after_a_restart(journal: SqlBlockJournal, url: str) -> None:
+    block = journal.begin(*PLACE, 10, 19, "token-1")
+    journal.close()
+    again = SqlBlockJournal(url)
+    assert again.pending(*PLACE) == block == Block(*PLACE, 10, 19, "token-1")
+    assert again.done_through(*PLACE) is None
+    again.finish(block)
+    assert again.pending(*PLACE) is None
+    assert again.done_through(*PLACE) == 19
+    again.close()
+
+
+def test_beginning_again_keeps_the_first_token(journal: SqlBlockJournal) -> None:
+    journal.begin(*PLACE, 10, 19, "token-1")
+    assert journal.begin(*PLACE, 10, 19, "token-2").token == "token-1"
+
+
+@pytest.mark.parametrize(("first", "last"), [(10, 18), (10, 20), (9, 10), (19, 30), (12, 13), (0, 99)])
+def test_other_bounds_over_an_unfinished_block_are_refused(journal: SqlBlockJournal, first: int, last: int) -> None:
+    journal.begin(*PLACE, 10, 19, "token-1")
+    with pytest.raises(Conflict, match="10–19"):
+        journal.begin(*PLACE, first, last, "token-2")
+
+
+def test_pending_comes_in_order(journal: SqlBlockJournal) -> None:
+    second = journal.begin(*PLACE, 20, 29, "b")
+    first = journal.begin(*PLACE, 10, 19, "a")
+    assert journal.pending(*PLACE) == first
+    journal.finish(first)
+    assert journal.pending(*PLACE) == second
+
+
+def test_finishing_twice_and_late_never_moves_back(journal: SqlBlockJournal) -> None:
+    first, second = journal.begin(*PLACE, 0, 9, "a"), journal.begin(*PLACE, 10, 19, "b")
+    journal.finish(second)
+    assert journal.done_through(*PLACE) == 19
+    assert journal.pending(*PLACE) == first
+    journal.finish(first)
+    journal.finish(second)
+    assert journal.done_through(*PLACE) == 19
+    assert journal.pending(*PLACE) is None
+
+
+def test_partitions_topics_and_groups_are_apart(journal: SqlBlockJournal) -> None:
+    journal.finish(journal.begin("hub", "hub.events", 0, 0, 9, "a"))
+    assert journal.done_through("hub", "hub.events", 1) is None
+    assert journal.done_through("hub", "hub.metrics", 0) is None
+    assert journal.done_through("other", "hub.events", 0) is None
+
+
+def test_many_threads_write_their_own_partitions(journal: SqlBlockJournal) -> None:
+    def work(partition: int) -> int | None:
+        for first in range(0, 50, 10):
+            journal.finish(journal.begin("hub", "t", partition, first, first + 9, str(first)))
+        return journal.done_through("hub", "t", partition)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [49] * 4

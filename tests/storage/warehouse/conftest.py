@@ -1,0 +1,36 @@
+"""A warehouse in a folder of the module's own: one process opens one folder at a time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.warehouse.client import Warehouse
+from storage.warehouse.config import WarehouseConfig
+from storage.warehouse.migrations import migrate
+from tests.storage.warehouse.rows import EVERY_TABLE
+
+SMALL = WarehouseConfig(memory_bytes=800_000_000, query_memory_bytes=300_000_000, connections=4, wait_seconds=5)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """An open warehouse without tables."""
+    folder: Path = tmp_path_factory.mktemp("warehouse")
+    with Warehouse(f"chdb:///{folder}", SMALL) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture(scope="module")
+def migrated(empty: Warehouse) -> Warehouse:
+    """The same, migrated."""
+    migrate(empty)
+    return empty
+
+
+@pytest.fixture
+def warehouse(migrated: Warehouse) -> Iterator[Warehouse]:
+    """A migrated warehouse without rows."""
+    yield migrated
+    for table in EVERY_TABLE:
+        migrated.command(f"TRUNCATE TABLE {table}")

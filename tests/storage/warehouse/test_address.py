@@ -1,0 +1,47 @@
+"""The forms of the warehouse URL."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from storage.warehouse.address import Folder, Server, parse_address
+
+
+@pytest.mark.parametrize("url", ["chdb:////var/hub", "chdb:///var/hub"])
+def test_absolute_folder(url: str) -> None:
+    assert parse_address(url) == Folder(Path("/var/hub"))
+
+
+def test_relative_folder_and_database() -> None:
+    assert parse_address("chdb://data/hub?database=one") == Folder(Path("data/hub").absolute(), "one")
+
+
+def test_server_with_everything() -> None:
+    address = parse_address("clickhouses://me:p%40ss@db.example:9443/events")
+    assert address == Server("db.example", 9443, "events", "me", "p@ss", secure=True)
+    assert "p@ss" not in repr(address)
+
+
+@pytest.mark.parametrize(("url", "port"), [("clickhouse://h", 8123), ("clickhouses://h", 8443)])
+def test_server_ports(url: str, port: int) -> None:
+    address = parse_address(url)
+    assert isinstance(address, Server)
+    assert (address.port, address.database, address.user) == (port, "default", "default")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://me:secret@h/db",
+        "chdb://",
+        "chdb:///",
+        "clickhouse:///db",
+        "clickhouse://me:secret@h:port/db",
+        "clickhouse://me:secret@h/a`b",
+    ],
+)
+def test_wrong_urls_are_refused_without_repeating_secrets(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_address(url)
+    assert "secret" not in caught.value.detail
