@@ -1,5 +1,5 @@
 // Rows of the list of traces; j and k walk, Enter opens, the end of the list loads the next page.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { clock, count, day, duration, exact, money, NONE } from "../format.js";
 import { go, link, route, set } from "../state.js";
 import { html } from "./html.js";
@@ -27,7 +27,8 @@ export function TraceRows({ rows, more }) {
   const end = useRef(/** @type {HTMLDivElement | null} */ (null));
   const next = useRef(more);
   next.current = more;
-  useEffect(() => {
+  // Before the first paint: a key pressed as soon as the rows are seen counts.
+  useLayoutEffect(() => {
     const walk = (/** @type {KeyboardEvent} */ event) => step(event, body.current);
     addEventListener("keydown", walk);
     const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && next.current(), { rootMargin: "200px" });
