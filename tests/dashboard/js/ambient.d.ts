@@ -7,6 +7,7 @@ declare module "preact/hooks" {
   export function useState<T>(initial: T | (() => T)): [T, (next: T | ((old: T) => T)) => void];
   export function useRef<T>(initial: T): { current: T };
   export function useEffect(run: () => void | (() => void) | undefined, inputs?: unknown[]): void;
+  export function useLayoutEffect(run: () => void | (() => void) | undefined, inputs?: unknown[]): void;
   export function useMemo<T>(make: () => T, inputs: unknown[]): T;
 }
 declare module "htm" {
