@@ -7,36 +7,32 @@ hundred calls fail. Everything follows from the row number: the same call makes 
 
 import argparse
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from core.clock import SystemClock
 from storage.warehouse.client import Warehouse
 from storage.warehouse.config import WarehouseConfig
 from storage.warehouse.migrations import migrate
-from storage.warehouse.migrations.m0003_rollups import selection, uniques_selection, users_selection
+from storage.warehouse.roller import Roller
+from storage.warehouse.rollups import LANE_BITS
 
 #: Rows of one insert into ``events``.
 CHUNK = 250_000
 
-#: Rollup and the query that fills it, what is kept of it, and the events of one of its inserts: history is spread so
-#: wide that nearly every event begins a group of its own in the finer ones, and groups need memory.
-ROLLUPS = (
-    ("rollup_10s", selection, 10, timedelta(days=2), 30_000),
-    ("rollup_1m", selection, 60, None, 30_000),
-    ("rollup_1h", selection, 3600, None, 200_000),
-    ("rollup_1h", uniques_selection, None, None, 200_000),
-    ("rollup_users_1h", users_selection, None, None, 200_000),
-)
+#: Events of one position, so of one fold of the finer rollups: history is spread so wide that nearly every event begins
+#: a group of its own in them, and groups need memory.
+FOLD = 20_000
 
-_VIEWS = ("rollup_10s_view", "rollup_1m_view", "rollup_1h_view", "rollup_1h_uniques_view", "rollup_users_1h_view")
+#: A partition that no log has: the hub that opens the folder counts its own events from the beginning.
+LANE = 255
 
 _COLUMNS = """
     tenant, received_at, id, type, source, time, schema_version, project, environment, trace_id, span_id,
     parent_span_id, session_id, user_id, attributes, provider, model, operation, response_model, input_tokens,
     output_tokens, cache_read_input_tokens, duration_ms, time_to_first_token_ms, status, error_type, http_status_code,
     finish_reason, stream, cost_usd, verdict, score, rating, returned, name, cost_source, price_version,
-    tokens_per_second, error_class, expires_at
+    tokens_per_second, error_class, expires_at, position
 """
 
 _SELECT = """
@@ -83,7 +79,8 @@ SELECT
     multiIf(n % 6 = 2, ['pii', 'toxicity'][1 + h % 2], n % 6 = 4, ['handle', 'render', 'rerank'][1 + h % 3],
         kind = 'tool.call', 'search', kind = 'evaluation.score', 'faithfulness', kind = 'agent.run', 'planner', ''),
     if(call, 'price', ''), if(call, '0.2.3', ''), if(call AND NOT failed, completion / took * 1250, NULL),
-    if(failed, problem, ''), toDateTime(moment + toIntervalDay(120))
+    if(failed, problem, ''), toDateTime(moment + toIntervalDay(120)),
+    {lane:UInt64} + 1 + intDiv(n, {fold:UInt64})
 FROM numbers({first:UInt64}, {rows:UInt64})
 """
 
@@ -113,15 +110,10 @@ def fill(
     migrate(house)
     end = datetime.now(UTC)
     start = end - timedelta(days=days)
-    # Filled one after the other: through the views every insert would make five small parts.
-    for view in _VIEWS:
-        house.command(f"DETACH TABLE {view}")
     _events(house, events, tenant, start, end)
-    for table, query, seconds, kept, rows in ROLLUPS:
-        since = start if kept is None else max(start, end - kept)
-        _rollup(house, table, query, seconds, since, end, (end - start) * min(1.0, rows / events))
-    for view in _VIEWS:
-        house.command(f"ATTACH TABLE {view}")
+    roller = Roller(house, SystemClock())
+    roller.resume(LANE, complete=True)
+    roller.roll()
     if warehouse is None:
         house.close()
     return time.monotonic() - began
@@ -136,35 +128,10 @@ def _events(house: Warehouse, events: int, tenant: str, start: datetime, end: da
             "rows": min(CHUNK, events - first),
             "step": step,
             "start": int(start.timestamp() * 1e6 + first * step),
+            "lane": LANE << LANE_BITS,
+            "fold": FOLD,
         }
         house.command(f"INSERT INTO events ({_COLUMNS}) {_SELECT}", values)
-
-
-def _rollup(
-    house: Warehouse,
-    table: str,
-    query: Callable[..., str],
-    seconds: int | None,
-    start: datetime,
-    end: datetime,
-    slice_width: timedelta,
-) -> None:
-    """Fill a rollup in slices that end on whole hours of the clock or, where those are too long, whole minutes."""
-    grain = 3600 if slice_width >= timedelta(hours=1) else 60
-    width = max(1, int(slice_width.total_seconds()) // grain) * grain
-    names = [
-        row[0]
-        for row in house.query(
-            f"SELECT name FROM system.columns WHERE database = currentDatabase() AND table = '{table}'"
-        ).rows
-    ]
-    for low in range(int(start.timestamp()) // grain * grain, int(end.timestamp()) + 1, width):
-        part = (
-            f"(SELECT * FROM events WHERE time >= fromUnixTimestamp({low}) AND time < fromUnixTimestamp({low + width}))"
-        )
-        text = query(part) if seconds is None else query(seconds, part)
-        kept = [name for name in names if f"AS {name}" in text]
-        house.command(f"INSERT INTO {table} ({', '.join(kept)}) SELECT {', '.join(kept)} FROM ({text})")
 
 
 def main() -> None:

@@ -59,6 +59,10 @@ class Metrics:
         self.streams_unpriced = self._counter("streams_unpriced", "Calls without a price.", ["model", "reason"])
         self.streams_lag_records = self._gauge("streams_lag_records", "Records not yet stored.", ["partition"])
         self.streams_lag_seconds = self._gauge("streams_lag_seconds", "Age of what is visible.", ["partition"])
+        self.rollup_folds = self._counter("rollup_folds", "Folds of events into a rollup.", [])
+        self.rollup_failures = self._counter("rollup_failures", "Attempts to fold that failed.", [])
+        self.rollup_rows_behind = self._gauge("rollup_rows_behind", "Events that are stored and not in the rollups.")
+        self.rollup_seconds = self._histogram("rollup_seconds", "Seconds to bring all rollups up to date.")
         self.streams_failures = self._counter("streams_failures", "Side work of a block that failed.", ["what"])
         self.gateway_tokens = Counter(
             "llm_gateway_token_usage", "Tokens of stored model calls.", ["model", "kind"], registry=self.registry

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -36,7 +37,9 @@ from storage.metadata.database import Metadata
 from storage.metadata.journal import SqlBlockJournal
 from storage.warehouse.client import Warehouse
 from storage.warehouse.migrations import migrate
+from storage.warehouse.roller import Roller
 from storage.warehouse.writer import Block, BlockWriter
+from streams.rolling import Rolling
 from streams.runner import Streams
 
 logger = logging.getLogger("llm_hub")
@@ -64,6 +67,7 @@ class Hub:
         self.metrics = Metrics()
         self.metadata = Metadata(settings.database_url)
         self.warehouse = Warehouse(settings.warehouse_url, wiring.warehouse_config(settings), self.clock)
+        self.roller = Roller(self.warehouse, self.clock)
         self.live = LiveFeed()
         self._access: Access | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -107,8 +111,9 @@ class Hub:
             await self._open_warehouse()
         streams = self._streams(access, log) if self.role in ("all", "streams") else None
         if streams is not None:
+            await self._part("rollups", Rolling(self.roller, clock, self.metrics))
             await self._part("streams", streams)
-        layer = self._questions(access, streams)
+        layer = self._questions(access, log, streams)
         await self._part("questions", layer)
         intake = self._doors(access, log)
         services: dict[str, Any] = {
@@ -149,7 +154,7 @@ class Hub:
     def _streams(self, access: Access, log: Log) -> Streams:
         journal = SqlBlockJournal(self.settings.database_url, self.clock)
         self._stack.callback(journal.close)
-        writer = BlockWriter(self.warehouse, journal, wiring.GROUP, stored=self._stored)
+        writer = BlockWriter(self.warehouse, journal, wiring.GROUP, self.roller, self._stored)
         return Streams(
             wiring.streams_config(self.settings, log.partitions(EVENTS)),
             log,
@@ -166,12 +171,16 @@ class Hub:
         """Answers that were kept are out of date now."""
         self._generation += 1
 
-    def _questions(self, access: Access, streams: Streams | None) -> SemanticLayer:
+    def _questions(self, access: Access, log: Log, streams: Streams | None) -> SemanticLayer:
+        partitions = log.partitions(EVENTS)
         surroundings = Surroundings(generation=lambda: self._generation, rates=partial(wiring.rates, access))
         if streams is not None:
-            surroundings = Surroundings(surroundings.generation, streams.watermark, surroundings.rates)
+            surroundings = replace(surroundings, watermark=streams.watermark)
+        if self.role == "all":
+            # Nobody else writes: this process knows what is not rolled up yet.
+            surroundings = replace(surroundings, behind_since=partial(self.roller.behind_since, partitions))
         config = LayerConfig(workers=self.settings.query_concurrency)
-        return SemanticLayer(self.warehouse, warehouse_sources(), self.clock, config, surroundings)
+        return SemanticLayer(self.warehouse, warehouse_sources(partitions), self.clock, config, surroundings)
 
     def _doors(self, access: Access, log: Log) -> Intake:
         intake = Intake(

@@ -89,6 +89,7 @@ def compile_question(
     *,
     within: tuple[datetime, datetime] | None = None,
     series: int | None = None,
+    behind_since: datetime | None = EPOCH,
 ) -> Compiled:
     """The SQL of a question.
 
@@ -106,6 +107,9 @@ def compile_question(
         The range in place of the question's own (the previous period).
     series
         With granularity and dimensions: only so many series, the first by ``order``; default the question's ``limit``.
+    behind_since
+        The earliest time of an event that rollups may not have yet; None when they have all. Ranges that end before it
+        need no look at the raw events.
 
     Raises
     ------
@@ -114,7 +118,8 @@ def compile_question(
     """
     start, end = within or time_range(question, now)
     grid = _grid(question, start, end)
-    return _Compiler(question, tenant, now, sources, start, end, grid).compile(series or question.limit)
+    compiler = _Compiler(question, tenant, now, sources, start, end, grid, behind_since)
+    return compiler.compile(series or question.limit)
 
 
 def _grid(question: Question, start: datetime, end: datetime) -> Buckets | None:
@@ -142,8 +147,10 @@ class _Compiler:
         start: datetime,
         end: datetime,
         grid: Buckets | None,
+        behind_since: datetime | None,
     ) -> None:
         self.question, self.grid, self.events = question, grid, sources[-1]
+        self.behind_since = behind_since
         self.start, self.end = start, end
         self.parameters = Parameters()
         self.tenant = self.parameters.add(tenant, "String")
@@ -153,7 +160,8 @@ class _Compiler:
         filtered = [catalogue.dimension(item.field) for item in question.filters]
         self.types = _named_types([*self.dimensions, *filtered])
         self.own_types = self.types is not None or "type" in question.dimensions or _names_type(question.filters)
-        self.where = self._where()
+        self.filters = self._filters()
+        self.counted = self._counted()
         self.keys = tuple(field_sql(item, self.parameters) for item in self.dimensions)
         self.segments = cover(start, end, self._usable(sources, filtered), now)
 
@@ -183,16 +191,17 @@ class _Compiler:
             rows,
         )
 
-    def _where(self) -> str:
-        """Conditions that hold for every source: filters and types; the tenant is added per segment, before them."""
+    def _filters(self) -> str:
+        """The question's filters, on every source."""
         parts = [
             condition(item, self.parameters, f"filters.{index}") for index, item in enumerate(self.question.filters)
         ]
-        if self.types is not None:
-            parts.append(_type_in(self.types))
-        elif counted := self._counted_types():
-            parts.append(_type_in(counted))
         return "".join(f" AND {part}" for part in parts)
+
+    def _counted(self) -> str:
+        """The types that can count at all, on sources that tell them."""
+        types = self._counted_types() if self.types is None else self.types
+        return f" AND {_type_in(types)}" if types or self.types is not None else ""
 
     def _types_of(self, item: Aggregate) -> tuple[str, ...]:
         return () if item.follows and self.own_types else item.types
@@ -203,7 +212,7 @@ class _Compiler:
         return tuple(dict.fromkeys(chain.from_iterable(types))) if all(types) else ()
 
     def _scope(self, item: Aggregate) -> str:
-        """The condition on types that an aggregate still needs within the rows of :meth:`_where`."""
+        """The condition on types that an aggregate still needs within the rows of :meth:`_counted`."""
         types = self._types_of(item)
         if not types or (self.types is None and set(types) == set(self._counted_types())):
             return ""
@@ -212,7 +221,7 @@ class _Compiler:
     def _usable(self, sources: Sequence[Source], filtered: Sequence[Dimension]) -> list[Source]:
         """The sources that can answer, coarsest first: dimensions, measures, filters and bucket edges fit."""
         columns = frozenset(item.column for item in (*self.dimensions, *filtered))
-        if self.types is not None or any(self._types_of(item) for item in self.aggregates):
+        if self.types is not None:
             columns |= {"type"}
         return [
             source
@@ -230,19 +239,32 @@ class _Compiler:
         if self.grid is not None and not totals:
             by = ["t", *by]
         group = f" GROUP BY {', '.join(by)}" if by else ""
-        sources = by_source(self.segments)
-        one = len(sources) == 1
-        parts = [self._part(source, ranges, group, totals=totals, state=not one) for source, ranges in sources]
-        if one:
+        found = [(source, ranges) for source, ranges in by_source(self.segments) if source.seconds]
+        raw = self._raw(found)
+        one = len(found) + bool(raw) == 1
+        parts = [
+            self._part(source, time_condition(source, ranges, self.parameters), group, totals=totals, state=not one)
+            for source, ranges in found
+        ]
+        if raw or not parts:
+            parts.append(self._part(self.events, raw or "0", group, totals=totals, state=bool(found)))
+        if len(parts) == 1:
             return parts[0]
-        if not parts:
-            nothing = Segment(self.events, self.start, self.start)
-            return self._part(self.events, [nothing], group, totals=totals, state=False)
         columns = [*by, *(f"{merged(item, f's.a{index}')} AS a{index}" for index, item in enumerate(self.aggregates))]
         return f"SELECT {', '.join(columns)} FROM ({' UNION ALL '.join(parts)}) AS s{group}"  # noqa: S608
 
-    def _part(self, source: Source, ranges: Sequence[Segment], group: str, *, totals: bool, state: bool) -> str:
-        """Aggregates of one source over its ranges."""
+    def _raw(self, found: Sequence[tuple[Source, Sequence[Segment]]]) -> str:
+        """Which raw events are needed: those of ranges without a rollup, and those that a rollup does not have yet."""
+        plain = [segment for segment in self.segments if not segment.source.seconds]
+        parts = [time_condition(self.events, plain, self.parameters)] if plain else []
+        for source, ranges in found:
+            late = [item for item in ranges if self.behind_since is not None and item.end > self.behind_since]
+            if late and source.behind:
+                parts.append(f"{time_condition(self.events, late, self.parameters)} AND {source.behind}")
+        return parts[0] if len(parts) == 1 else " OR ".join(f"({part})" for part in parts)
+
+    def _part(self, source: Source, when: str, group: str, *, totals: bool, state: bool) -> str:
+        """Aggregates of one source over the rows that ``when`` says."""
         columns = [f"{sql} AS d{index}" for index, sql in enumerate(self.keys)]
         if self.grid is not None and not totals:
             tz = self.parameters.add(self.grid.tz.key, "String")
@@ -251,10 +273,10 @@ class _Compiler:
             f"{source.sql(item, self._scope(item), state=state)} AS a{index}"
             for index, item in enumerate(self.aggregates)
         ]
-        when = time_condition(source, ranges, self.parameters)
+        types = self.counted if source.tells_types else ""
         return (
             f"SELECT {', '.join(columns)} FROM {source.table} "  # noqa: S608
-            f"WHERE tenant = {self.tenant} AND {when}{self.where}{group}"
+            f"WHERE tenant = {self.tenant} AND ({when}){types}{self.filters}{group}"
         )
 
     def _top(self, grouped: str, limit: int) -> str:

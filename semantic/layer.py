@@ -14,6 +14,7 @@ from semantic.cache import SingleFlight
 from semantic.compile import MAX_BUCKETS, Compiled, compile_question, time_range
 from semantic.question import MAX_ROWS, Question
 from semantic.sources import Source
+from semantic.times import EPOCH
 from storage.warehouse.rows import Rows
 from storage.warehouse.session import Settings
 
@@ -40,6 +41,10 @@ def _no_rates(_tenant: str) -> Mapping[str, float]:
 
 def _no_generation() -> int:
     return 0
+
+
+def _always_behind() -> datetime | None:
+    return EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,14 @@ class Surroundings:
         Up to when everything of a tenant is visible.
     rates
         A tenant's units of a currency per US dollar, by ISO code.
+    behind_since
+        The earliest time of an event that rollups may not have yet; None when they have all.
     """
 
     generation: Callable[[], int] = _no_generation
     watermark: Callable[[str], datetime | None] = _no_watermark
     rates: Callable[[str], Mapping[str, float]] = _no_rates
+    behind_since: Callable[[], datetime | None] = _always_behind
 
 
 @dataclass(slots=True)
@@ -172,7 +180,7 @@ class SemanticLayer:
         began = self._clock.monotonic()
         now = self._clock.now()
         rates = self._rates(tenant, question)
-        compiled = compile_question(question, tenant, now, self._sources)
+        compiled = self._compile(tenant, question, now)
         asked = [self._cells(tenant, question, now, compiled)]
         if question.compare:
             asked.append(self._cells(tenant, question, now, self._previous(tenant, question, now)))
@@ -209,7 +217,18 @@ class SemanticLayer:
 
     def _previous(self, tenant: str, question: Question, now: datetime) -> Compiled:
         start, end = time_range(question, now)
-        return compile_question(question, tenant, now, self._sources, within=(start - (end - start), start))
+        return self._compile(tenant, question, now, within=(start - (end - start), start))
+
+    def _compile(
+        self,
+        tenant: str,
+        question: Question,
+        now: datetime,
+        within: tuple[datetime, datetime] | None = None,
+        series: int | None = None,
+    ) -> Compiled:
+        behind = self._around.behind_since()
+        return compile_question(question, tenant, now, self._sources, within=within, series=series, behind_since=behind)
 
     async def _cells(self, tenant: str, question: Question, now: datetime, compiled: Compiled) -> tuple[Cells, int]:
         """The rows of a statement; asked again for fewer series where they are too many."""
@@ -218,7 +237,7 @@ class SemanticLayer:
         if cut and compiled.buckets and compiled.dimensions:
             series = max(1, MAX_ROWS // min(compiled.buckets.count(compiled.start, compiled.end), MAX_BUCKETS))
             within = (compiled.start, compiled.end)
-            again = compile_question(question, tenant, now, self._sources, within=within, series=series)
+            again = self._compile(tenant, question, now, within, series)
             more = await self._run(tenant, again.sql, again.parameters)
             return Cells(again, more.rows[: again.limit], cut=True), found.rows_read + more.rows_read
         return Cells(compiled, found.rows[: compiled.limit], cut=cut), found.rows_read

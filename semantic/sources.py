@@ -8,13 +8,12 @@ from typing import Final
 from semantic.aggregates import Aggregate
 from semantic.parameters import Parameters
 from semantic.times import EPOCH, micros
-from storage.warehouse.rollups import ACCURACY, LEVELS, ROLLUPS, Rollup
+from storage.warehouse.rollups import ACCURACY, EMPTY, LEVELS, ROLLUPS, Rollup, behind
 
-#: What an aggregate keeps in a rollup: (function, argument, condition) → column.
-Kept = dict[tuple[str, str, str], str]
+#: What an aggregate keeps in a rollup: (function, argument, condition, types) → column.
+Kept = dict[tuple[str, str, str, tuple[str, ...]], str]
 
 _LEVELS_SQL: Final = f"({ACCURACY}, {', '.join(str(level) for level in LEVELS)})"
-_EMPTY: Final = {"user_id": "''", "session_id": "''", "trace_id": "toFixedString('', 16)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ class Source:
         Aggregates that it keeps, as rollups tell of them.
     lifetime
         How far back it reaches; None for as far as the events.
+    behind
+        Condition on raw events that it does not have yet; empty when it always has all.
     """
 
     name: str
@@ -46,21 +47,30 @@ class Source:
     dimensions: frozenset[str] | None = None
     kept: Kept = field(default_factory=dict)
     lifetime: timedelta | None = None
+    behind: str = ""
+
+    @property
+    def tells_types(self) -> bool:
+        """Whether rows know their event type; where they do not, the aggregates are kept of certain types."""
+        return self.dimensions is None or "type" in self.dimensions
 
     def has(self, columns: frozenset[str], aggregates: Sequence[Aggregate]) -> bool:
-        """Whether it can tell ``columns`` apart and keeps every one of ``aggregates``."""
+        """Whether it can tell ``columns`` apart and keeps every one of ``aggregates``, of their types."""
         if self.dimensions is None:
             return True
+        if "user_id" in self.dimensions and "user_id" not in columns:
+            return False  # whoever does not ask about users need not read each of them
         return columns <= self.dimensions and all(self._column(item) is not None for item in aggregates)
 
     def _column(self, item: Aggregate) -> tuple[str, str] | None:
         """The column that keeps an aggregate, and the condition that is still to be applied."""
         dimensions = self.dimensions or frozenset()
-        if item.types and "type" not in dimensions:
-            return None
-        if exact := self.kept.get((item.function, item.argument, item.where)):
+        if not self.tells_types:
+            exact = self.kept.get((item.function, item.argument, item.where, item.types))
+            return (exact, "") if exact else None
+        if exact := self.kept.get((item.function, item.argument, item.where, ())):
             return exact, ""
-        wider = self.kept.get((item.function, item.argument, ""))
+        wider = self.kept.get((item.function, item.argument, "", ()))
         return (wider, item.where) if wider and item.columns <= dimensions else None
 
     def sql(self, item: Aggregate, scope: str, *, state: bool) -> str:
@@ -80,7 +90,7 @@ class Source:
         found = self._column(item)
         assert found is not None
         column, rest = found
-        condition = " AND ".join(part for part in (scope, rest) if part)
+        condition = " AND ".join(part for part in (scope if self.tells_types else "", rest) if part)
         if item.function in ("count", "sum"):
             return _call("sum", "", column, condition)
         function, levels = _sketch(item)
@@ -98,7 +108,7 @@ def _call(function: str, levels: str, argument: str, condition: str) -> str:
 
 
 def _raw(item: Aggregate, scope: str, state: bool) -> str:
-    present = f"{item.argument} != {_EMPTY[item.argument]}" if item.function == "unique" else ""
+    present = f"{item.argument} != {EMPTY[item.argument]}" if item.function == "unique" else ""
     condition = " AND ".join(part for part in (scope, item.where, present) if part)
     if item.function == "count":
         return _call("count", "", "", condition)
@@ -184,15 +194,21 @@ def time_condition(source: Source, segments: Sequence[Segment], parameters: Para
     return parts[0] if len(parts) == 1 else f"({' OR '.join(f'({part})' for part in parts)})"
 
 
-def _rollup(item: Rollup) -> Source:
-    kept: Kept = {(entry.function, entry.argument, entry.where): entry.column for entry in item.kept}
-    return Source(item.name, item.name, item.seconds, "time", item.dimensions, kept, item.retention)
+def _rollup(item: Rollup, partitions: int) -> Source:
+    kept: Kept = {(entry.function, entry.argument, entry.where, entry.types): entry.column for entry in item.kept}
+    late = behind(item.name, partitions)
+    return Source(item.name, item.name, item.seconds, "time", item.dimensions, kept, item.retention, late)
 
 
-def warehouse_sources() -> tuple[Source, ...]:
+def warehouse_sources(partitions: int = 1) -> tuple[Source, ...]:
     """The sources of the warehouse: its rollups, the coarsest first, and the events.
 
     Of two of one width the one with fewer dimensions comes first, as it has fewer rows, and the one by user last.
+
+    Parameters
+    ----------
+    partitions
+        Partitions of the log: each says for itself how far the rollups have it.
     """
     ordered = sorted(ROLLUPS, key=lambda item: (-item.seconds, "user_id" in item.dimensions, len(item.dimensions)))
-    return (*(_rollup(item) for item in ordered), Source("events", "events"))
+    return (*(_rollup(item, partitions) for item in ordered), Source("events", "events"))

@@ -35,8 +35,12 @@ def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock) -> fau
     async def revoked(_sender: Any, /, *partitions: Any, **_: Any) -> None:
         handler.forget((tp.topic, tp.partition) for tp in set().union(*partitions))
 
-    # A strong reference: signals keep weak ones only, and this function would be gone at once.
+    async def assigned(_sender: Any, /, *partitions: Any, **_: Any) -> None:
+        await handler.take_up((tp.topic, tp.partition) for tp in set().union(*partitions) if tp.topic == EVENTS)
+
+    # Strong references: signals keep weak ones only, and these functions would be gone at once.
     app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_partitions_assigned.connect(assigned, weak=False)
     return app
 
 

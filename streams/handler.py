@@ -14,7 +14,7 @@ from typing import Final
 from broker.blocks import RecordBlock
 from broker.log import Log, Record
 from core.clock import Clock
-from core.errors import Poison
+from core.errors import HubError, Poison
 from streams.config import StreamsConfig
 from streams.pipeline import Pipeline, Prepared
 from streams.sink import Sink, Writer
@@ -68,6 +68,14 @@ class BlockHandler:
         """These belong to somebody else now."""
         for partition in partitions:
             self._places.pop(partition, None)
+
+    async def take_up(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Look where these stand before their first block comes: what was stored last may not be in the rollups."""
+        for partition in partitions:
+            try:
+                await self.place(*partition)
+            except HubError:
+                logger.warning("%s[%d] is taken up with its first block", *partition, exc_info=True)
 
     async def handle(self, block: RecordBlock) -> None:
         """Store everything of a block that is not stored yet."""

@@ -20,6 +20,7 @@ from streams.pipeline import Prepared
 from streams.publish import metric_records, totals_by_model
 from streams.steps.aggregate import aggregate
 from streams.steps.pulse import pulse
+from streams.threads import to_the_end
 from streams.watermark import Watermark
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Sink:
         pause = self._config.retry_s
         while True:
             try:
-                await _to_the_end(action)
+                await to_the_end(action)
             except (Poison, Conflict):
                 raise
             except Exception as error:
@@ -171,16 +172,6 @@ class Sink:
             self._metrics.gateway_tokens.labels(model, "output").inc(total.output_tokens)
             self._metrics.gateway_cost.labels(model).inc(total.cost_usd)
         return metric_records(aggregates, prepared.block, self._config.partitions)
-
-
-async def _to_the_end(action: Callable[[], None]) -> None:
-    """Run in a thread; when cancelled, still wait for its end: what it works on is about to be closed."""
-    running = asyncio.ensure_future(asyncio.to_thread(action))
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
 
 
 def _name(block: Block) -> str:

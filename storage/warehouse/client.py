@@ -17,9 +17,8 @@ from storage.warehouse.pool import SessionPool
 from storage.warehouse.rows import Rows
 from storage.warehouse.session import Session, Settings
 
-#: What every insert carries: one block stays one block, and a block that comes again is dropped, in views too.
+#: What every insert carries: one block stays one block, and a block that comes again is dropped.
 INSERT_SETTINGS: Final[dict[str, int]] = {
-    "deduplicate_blocks_in_dependent_materialized_views": 1,
     "insert_deduplicate": 1,
     "max_partitions_per_insert_block": 0,
     "max_insert_block_size": 10_000_000,
@@ -27,7 +26,6 @@ INSERT_SETTINGS: Final[dict[str, int]] = {
     "min_insert_block_size_bytes": 0,
     "max_insert_threads": 1,
     "optimize_on_insert": 1,
-    "materialized_views_ignore_errors": 0,
     # Merges build the bloom filters: a fresh part is small enough to be read without them.
     "materialize_skip_indexes_on_insert": 0,
 }
@@ -126,7 +124,7 @@ class Warehouse:
         rows
             One block; it is inserted whole or, after an error, perhaps not at all.
         token
-            Names the block. The same token with the same rows is dropped by the table and completed in its views.
+            Names the block. A block with a token that the table has seen is dropped, whatever its rows are.
         """
         if not rows.num_rows:
             return

@@ -10,7 +10,7 @@ from storage.warehouse.address import Folder
 from storage.warehouse.client import Warehouse
 
 #: Tables whose rows carry ``expires_at``, with the aggregate that a rollup keeps of it.
-EXPIRING: Final = ("events", "payloads", "rollup_users_1h")
+EXPIRING: Final = ("events", "payloads", "rollup_users_1h", "rollup_users_1d")
 
 #: Every table with rows of tenants.
 TENANT_TABLES: Final = (

@@ -1,8 +1,13 @@
 """The catalogue of rollups: what each keeps, for how long, and so which questions it can answer.
 
-Every kept aggregate is told as (function, argument, condition) over rows of ``events``: whoever computes the same over
-raw rows gets the same answer. A count or sum is read back with ``sum(column)``, quantiles with
+Every kept aggregate is told as (function, argument, condition, types) over rows of ``events``: whoever computes the
+same over raw rows gets the same answer. A count or sum is read back with ``sum(column)``, quantiles with
 ``quantilesDDMerge(0.01, levels…)(column)``, distinct values with ``uniqMerge(column)``.
+
+A rollup is a fold over ``events`` in the order of their ``position``. Each fold of it is one part that carries, beside
+the aggregates, a mark of how far it reaches: a row of no tenant, dated :data:`MARK` plus the partition. What a rollup
+holds, and the mark that says so, become visible in the same instant, so an answer is exact at any moment: the rollup,
+and of the raw events those behind the mark (:func:`behind`).
 """
 
 from collections.abc import Iterable
@@ -13,6 +18,15 @@ from typing import Final, Literal
 #: Relative error and levels of every quantile sketch; they are part of the type of its column.
 ACCURACY: Final = 0.01
 LEVELS: Final = (0.5, 0.9, 0.95, 0.99, 0.999)
+
+#: What a column of texts holds where there is none.
+EMPTY: Final = {"user_id": "''", "session_id": "''", "trace_id": "toFixedString('', 16)"}
+
+#: Epoch seconds of 2100-01-01: the ``time`` of the mark of partition 0. No event is so late, and no TTL reaches it.
+MARK: Final = 4_102_444_800
+
+#: Bits of a position below its partition.
+LANE_BITS: Final = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +43,29 @@ class Kept:
         Column of ``events``; empty when rows are counted.
     where
         Condition on rows of ``events``; empty for all. Of a count over an argument it says that the argument is there.
+    types
+        Event types that it is restricted to; empty for all.
     """
 
     column: str
     function: Literal["count", "sum", "quantiles", "unique"]
     argument: str = ""
     where: str = ""
+    types: tuple[str, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """Its state over rows of ``events AS e``."""
+        where = [f"e.type IN ({', '.join(map(repr, self.types))})"] if self.types else []
+        if self.function == "count":
+            where += [_of_e(self.where)] if self.where else []
+            return f"countIf({' AND '.join(where)})" if where else "count()"
+        if self.function == "sum":
+            of = f"ifNull(e.{self.argument}, 0)"
+            return f"sumIf({of}, {where[0]})" if where else f"sum({of})"
+        if self.function == "quantiles":
+            return f"quantilesDDState({ACCURACY}, {', '.join(map(str, LEVELS))})(e.{self.argument})"
+        return f"uniqStateIf(e.{self.argument}, e.{self.argument} != {EMPTY[self.argument]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +92,68 @@ class Rollup:
     kept: tuple[Kept, ...]
     retention: timedelta | None
 
+    @property
+    def fold(self) -> str:
+        """SQL that adds the events of positions (``low``, ``high``] and the mark ``mark``, in one block.
 
-def _count(column: str, where: str) -> Kept:
-    return Kept(column, "count", "", where)
+        Events before ``since``, in epoch seconds, are left out: the rollup would forget them at once.
+        """
+        dimensions = ("tenant", *sorted(self.dimensions))
+        aggregates = {kept.column: kept.sql for kept in self.kept}
+        bucket = f"toDateTime(intDiv(toUnixTimestamp(e.time), {self.seconds}) * {self.seconds}, 'UTC') AS time"
+        group = ", ".join(("time", *dimensions))
+        states = ", ".join(f"{sql} AS {column}" for column, sql in aggregates.items())
+        expiry, never = "", ""
+        columns = ["time", *dimensions, *aggregates, "through"]
+        if self.retention is None:
+            expiry, never = ", max(e.expires_at) AS expires_at", ", toDateTime(4294967295) AS expires_at"
+            columns.append("expires_at")
+        texts = ", ".join(f"e.{name} AS {name}" for name in dimensions)
+        empty = ", ".join(f"'' AS {name}" for name in dimensions)
+        return f"""INSERT INTO {self.name} ({", ".join(columns)})
+SELECT {bucket}, {texts}, {states}, toUInt64(0) AS through{expiry}
+FROM events AS e
+WHERE e.position > {{low:UInt64}} AND e.position <= {{high:UInt64}} AND e.time >= fromUnixTimestamp({{since:Int64}})
+GROUP BY {group}
+UNION ALL
+SELECT toDateTime({{mark:UInt32}}, 'UTC') AS time, {empty}, {states}, {{high:UInt64}} AS through{never}
+FROM events AS e
+WHERE 0
+"""  # noqa: S608 - all names are of this file
 
 
-def _sum(column: str) -> Kept:
-    return Kept(column, "sum", column)
+def behind(rollup: str, partitions: int) -> str:
+    """SQL condition on ``events``: rows that ``rollup`` does not have yet.
+
+    The mark is read by a scalar subquery. A statement sees one snapshot of each table
+    (``enable_shared_storage_snapshot_in_query``, on by default): the mark belongs to the rows that it reads.
+
+    Examples
+    --------
+    >>> print(behind("rollup_1m", 1).replace(" AND ", "\\n"))
+    position > greatest(0, (SELECT max(through) FROM rollup_1m WHERE tenant = ''
+    time = toDateTime(4102444800, 'UTC')))
+    position < 281474976710656
+    """
+    lanes = [
+        f"position > greatest({lane << LANE_BITS}, (SELECT max(through) FROM {rollup} "  # noqa: S608 - own names
+        f"WHERE tenant = '' AND time = toDateTime({MARK + lane}, 'UTC'))) AND position < {(lane + 1) << LANE_BITS}"
+        for lane in range(partitions)
+    ]
+    return lanes[0] if len(lanes) == 1 else f"({' OR '.join(f'({lane})' for lane in lanes)})"
+
+
+def _of_e(condition: str) -> str:
+    """A condition that begins with its column, on rows of ``events AS e``."""
+    return f"e.{condition}"
+
+
+def _count(column: str, where: str, *types: str) -> Kept:
+    return Kept(column, "count", "", where, types)
+
+
+def _sum(column: str, *types: str) -> Kept:
+    return Kept(column, "sum", column, types=types)
 
 
 def _present(column: str, argument: str) -> Kept:
@@ -113,6 +199,20 @@ DIMENSIONS: Final = frozenset(
 
 _BASE: Final = (EVENTS, *TOKENS, *COSTS, *MEANS, *FLAGS, *SKETCHES)
 
+_REQUEST: Final = ("llm.request",)
+_MODEL_CALLS: Final = ("llm.request", "llm.embedding")
+#: What is asked of users over weeks, with the types inside, so that a user's day is one row.
+_OF_USERS: Final = (
+    EVENTS,
+    _count("requests", "", *_REQUEST),
+    _count("errors", "status = 'error'", *_REQUEST),
+    _sum("input_tokens", *_MODEL_CALLS),
+    _sum("output_tokens", *_MODEL_CALLS),
+    _sum("cache_read_input_tokens", *_MODEL_CALLS),
+    _sum("cost_usd"),
+    _count("unpriced", "cost_source = 'unpriced'", *_MODEL_CALLS),
+)
+
 #: From fine to coarse, and of one width from wide to narrow: the last that fits is the cheapest.
 ROLLUPS: Final[tuple[Rollup, ...]] = (
     Rollup("rollup_10s", 10, DIMENSIONS, _BASE, timedelta(days=2)),
@@ -125,6 +225,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
         (EVENTS, *TOKENS, *COSTS),
         None,
     ),
+    Rollup("rollup_users_1d", 86_400, frozenset({"user_id", "project", "environment"}), _OF_USERS, None),
     Rollup(
         "rollup_models_1h",
         3600,

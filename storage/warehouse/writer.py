@@ -1,8 +1,8 @@
 """Stores blocks of events exactly once, whatever dies in between."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: A block whose times lie further apart than this is no live traffic, and is inserted in parts of so many rows.
 SPREAD: Final = timedelta(minutes=15)
 SPREAD_ROWS: Final = 20_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,16 @@ class Journal(Protocol):
     def done_through(self, group: str, topic: str, partition: int) -> int | None: ...
 
 
+class Positions(Protocol):
+    """What the writer needs of :class:`storage.warehouse.roller.Roller`: it numbers inserts, and folds what is done."""
+
+    def resume(self, partition: int, *, complete: bool) -> None: ...
+
+    def take(self, partition: int, count: int) -> Sequence[int]: ...
+
+    def stored(self, partition: int, position: int, rows: int, earliest: datetime) -> None: ...
+
+
 class Inserts(Protocol):
     """What the writer needs of :class:`storage.warehouse.client.Warehouse`."""
 
@@ -78,10 +89,11 @@ class Resume:
 
 
 class BlockWriter:
-    """Writes blocks so that each is stored once, in every table and every rollup.
+    """Writes blocks so that each is stored once, in every table.
 
     The range of a block is in the journal before anything is inserted. A block that comes again carries the same
-    tokens, so the engine drops what it has of it and completes what it lacks.
+    tokens, so the engine drops what it has of it and completes what it lacks. The rollups follow the positions of
+    events, and only past a block that is whole.
 
     Parameters
     ----------
@@ -91,21 +103,30 @@ class BlockWriter:
         Remembers what is under way.
     group
         Consumer group that the offsets belong to.
+    positions
+        Numbers the inserts of a partition for the rollups.
     stored
         Called after each block, for whoever keeps answers until the next write.
     """
 
     def __init__(
-        self, warehouse: Inserts, journal: Journal, group: str, stored: Callable[[Block], None] | None = None
+        self,
+        warehouse: Inserts,
+        journal: Journal,
+        group: str,
+        positions: Positions,
+        stored: Callable[[Block], None] | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._journal = journal
         self._group = group
+        self._positions = positions
         self._stored = stored
 
     def resume(self, topic: str, partition: int) -> Resume:
         """How to go on with a partition: ask when it is assigned, before the first block of it."""
         pending = self._journal.pending(self._group, topic, partition)
+        self._positions.resume(partition, complete=pending is None)
         return Resume(
             stored_through=self._journal.done_through(self._group, topic, partition),
             resend=None if pending is None else (pending.first, pending.last),
@@ -129,9 +150,15 @@ class BlockWriter:
         entry = self._begin(block)
         if block.payloads is not None:
             self._warehouse.insert("payloads", block.payloads, f"{entry.token}/payloads")
-        for number, part in enumerate(_parts(block.events)):
-            self._warehouse.insert("events", part, f"{entry.token}/events/{number}")
+        low, high = _times(block.events)
+        parts = list(_parts(block.events, high - low))
+        positions = self._positions.take(block.partition, len(parts))
+        for number, (part, position) in enumerate(zip(parts, positions, strict=True)):
+            numbered = part.append_column("position", pa.repeat(pa.scalar(position, pa.uint64()), part.num_rows))
+            self._warehouse.insert("events", numbered, f"{entry.token}/events/{number}")
         self._journal.finish(entry)
+        if parts:
+            self._positions.stored(block.partition, positions[-1], block.events.num_rows, low)
         if self._stored is not None:
             self._stored(block)
 
@@ -150,18 +177,19 @@ class BlockWriter:
         return self._journal.begin(self._group, block.topic, block.partition, first, last, token)
 
 
-def _parts(events: pa.Table) -> Iterator[pa.Table]:
+def _parts(events: pa.Table, spread: timedelta) -> Iterator[pa.Table]:
     """A block of live events whole; one that is spread over time in parts, the same ones for the same block.
 
-    Every ten seconds of every series begin a state of several kilobytes while the rollups are made: a block of history
+    Every ten seconds of every series begin a state of several kilobytes when the rollups are folded: a block of history
     in one piece would take a gigabyte.
     """
-    rows = SPREAD_ROWS if _spread(events) > SPREAD else max(1, events.num_rows)
+    rows = SPREAD_ROWS if spread > SPREAD else max(1, events.num_rows)
     for first in range(0, events.num_rows, rows):
         yield events.slice(first, rows)
 
 
-def _spread(events: pa.Table) -> timedelta:
+def _times(events: pa.Table) -> tuple[datetime, datetime]:
+    """The earliest and the latest time of a block."""
     times = pc.min_max(events.column("time").cast(pa.int64()))
-    low, high = times["min"].as_py(), times["max"].as_py()
-    return timedelta(microseconds=high - low) if low is not None else timedelta()
+    low, high = times["min"].as_py() or 0, times["max"].as_py() or 0
+    return _EPOCH + timedelta(microseconds=low), _EPOCH + timedelta(microseconds=high)

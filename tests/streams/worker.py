@@ -22,6 +22,7 @@ from storage.metadata.database import Metadata
 from storage.metadata.journal import SqlBlockJournal
 from storage.warehouse.client import Warehouse
 from storage.warehouse.migrations import migrate
+from storage.warehouse.roller import Roller, RollerConfig
 from storage.warehouse.writer import Block, BlockWriter
 from streams.runner import Streams, StreamsConfig
 
@@ -46,10 +47,15 @@ class Killer:
 
 
 class DyingWarehouse:
-    """Dies before, in the middle of, or after an insert of events."""
+    """Dies before, in the middle of, or after an insert of events, or between the folds of two rollups."""
 
     def __init__(self, warehouse: Warehouse, killer: Killer) -> None:
-        self.warehouse, self.killer = warehouse, killer
+        self.warehouse, self.killer, self.config = warehouse, killer, warehouse.config
+        self.query = warehouse.query
+
+    def command(self, sql: str, parameters: Any, *, settings: Any) -> None:
+        self.killer.at("fold")
+        self.warehouse.command(sql, parameters, settings=settings)
 
     def insert(self, table: str, rows: pa.Table, token: str = "") -> None:
         if table == "events":
@@ -92,8 +98,12 @@ async def main(folder: Path, moment: str) -> None:
 
     def stored(_: Block) -> None:
         killer.at("stored")
+        roller.roll()
+        killer.at("rolled")
 
-    writer = BlockWriter(DyingWarehouse(warehouse, killer), journal, GROUP, stored)
+    dying: Any = DyingWarehouse(warehouse, killer)
+    roller = Roller(dying, SystemClock(), RollerConfig(seconds=0))
+    writer = BlockWriter(dying, journal, GROUP, roller, stored)
     config = StreamsConfig(
         f"sqlite:////{str(folder / 'log.db').lstrip('/')}",
         group=GROUP,
@@ -107,6 +117,7 @@ async def main(folder: Path, moment: str) -> None:
     await until(lambda: (journal.done_through(GROUP, EVENTS, 0) or -1) >= end - 1)
     await streams.stop()
     await log.stop()
+    roller.roll()
     print(json.dumps(found(warehouse)), flush=True)
     journal.close()
     warehouse.close()

@@ -2,7 +2,8 @@
 
 Sorted by tenant, type and time: a question about one type reads it contiguously, and with some twenty types a question
 over all of them still skips well. Random ids are not compressed. Columns that a block leaves out are not written at all
-(`skip_empty_columns_on_insert`); nullable columns that are mostly null are kept sparse.
+(`skip_empty_columns_on_insert`); nullable columns that are mostly null are kept sparse. `position` counts inserts by
+partition of the log: the rollups are folded in its order.
 """
 
 from typing import Final
@@ -93,6 +94,8 @@ CREATE TABLE IF NOT EXISTS events $on_cluster
     tokens_per_second Nullable(Float32) CODEC(ZSTD(1)),
     error_class LowCardinality(String) CODEC(ZSTD(1)),
     expires_at DateTime DEFAULT toDateTime('2106-01-01 00:00:00') CODEC(Delta(4), ZSTD(1)),
+    position UInt64 CODEC(Delta(8), ZSTD(1)),
+    INDEX by_position position TYPE minmax GRANULARITY 1,
     INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX by_session session_id TYPE bloom_filter(0.01) GRANULARITY 1,

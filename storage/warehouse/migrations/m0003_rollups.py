@@ -1,7 +1,12 @@
-"""Rollups of 10 seconds, chained to one minute and one hour, and one by user.
+"""Rollups of 10 seconds, one minute, one hour and a day.
 
-Only the first view reads the inserted block: the others read what it made. Uniques are kept by the hour alone, by a
-view of their own into the same table, because a sketch of every ten seconds would outweigh the events.
+No views fill them: an insert into ``events`` with seven views costs five times as much as without, however few rows it
+has. They are folds over the events by position, made every few seconds (:mod:`storage.warehouse.rollups`). A fold must
+be one part, to be visible all at once: so the tables have no partitions.
+
+Merging a quantile sketch takes some four microseconds: a month of the full hourly rollup has so many rows that reading
+the raw events would be quicker. A page's unfiltered questions read the slim ones, by model and by type alone, and a
+month's top users the daily one.
 """
 
 from typing import Final
@@ -9,8 +14,6 @@ from typing import Final
 from storage.warehouse.migrations.migration import Migration
 
 _DIMENSIONS: Final = (
-    "tenant",
-    "type",
     "source",
     "project",
     "environment",
@@ -24,201 +27,97 @@ _DIMENSIONS: Final = (
     "verdict",
 )
 
-#: Column of sums → its type and its aggregate over the events of a block.
-SUMS: Final = {
-    "events": ("UInt64", "count()"),
-    "input_tokens": ("UInt64", "sum(ifNull(e.input_tokens, 0))"),
-    "output_tokens": ("UInt64", "sum(ifNull(e.output_tokens, 0))"),
-    "cache_read_input_tokens": ("UInt64", "sum(ifNull(e.cache_read_input_tokens, 0))"),
-    "cache_write_input_tokens": ("UInt64", "sum(ifNull(e.cache_write_input_tokens, 0))"),
-    "reasoning_output_tokens": ("UInt64", "sum(ifNull(e.reasoning_output_tokens, 0))"),
-    "cost_usd": ("Decimal(38, 10)", "sum(ifNull(e.cost_usd, 0))"),
-    "priced": ("UInt64", "count(e.cost_usd)"),
-    "unpriced": ("UInt64", "countIf(e.cost_source = 'unpriced')"),
-    "duration_ms_sum": ("Float64", "sum(ifNull(e.duration_ms, 0))"),
-    "duration_ms_count": ("UInt64", "count(e.duration_ms)"),
-    "time_to_first_token_ms_sum": ("Float64", "sum(ifNull(e.time_to_first_token_ms, 0))"),
-    "time_to_first_token_ms_count": ("UInt64", "count(e.time_to_first_token_ms)"),
-    "tokens_per_second_sum": ("Float64", "sum(ifNull(e.tokens_per_second, 0))"),
-    "tokens_per_second_count": ("UInt64", "count(e.tokens_per_second)"),
-    "score_sum": ("Float64", "sum(ifNull(e.score, 0))"),
-    "score_count": ("UInt64", "count(e.score)"),
-    "rating_sum": ("Float64", "sum(ifNull(e.rating, 0))"),
-    "rating_count": ("UInt64", "count(e.rating)"),
-    "value_sum": ("Float64", "sum(ifNull(e.value, 0))"),
-    "value_count": ("UInt64", "count(e.value)"),
-    "cache_hits": ("UInt64", "countIf(e.cache_hit)"),
-    "passed": ("UInt64", "countIf(e.passed)"),
-    "judged": ("UInt64", "count(e.passed)"),
+_COUNT, _MONEY, _NUMBER = "UInt64", "Decimal(38, 10)", "Float64"
+_TOKENS: Final = {
+    "input_tokens": _COUNT,
+    "output_tokens": _COUNT,
+    "cache_read_input_tokens": _COUNT,
+    "cache_write_input_tokens": _COUNT,
+    "reasoning_output_tokens": _COUNT,
+}
+_COSTS: Final = {"cost_usd": _MONEY, "priced": _COUNT, "unpriced": _COUNT}
+_MEANS: Final = {
+    f"{name}_{part}": kind
+    for name in ("duration_ms", "time_to_first_token_ms", "tokens_per_second", "score", "rating", "value")
+    for part, kind in (("sum", _NUMBER), ("count", _COUNT))
+}
+#: Column of sums → its type.
+_SUMS: Final = (
+    {"events": _COUNT} | _TOKENS | _COSTS | _MEANS | {"cache_hits": _COUNT, "passed": _COUNT, "judged": _COUNT}
+)
+_SKETCH: Final = "AggregateFunction(quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99, 0.999), Nullable(Float32))"
+_STATES: Final = {"duration_ms_sketch": _SKETCH, "time_to_first_token_ms_sketch": _SKETCH}
+_UNIQUES: Final = {
+    "users_sketch": "AggregateFunction(uniq, String)",
+    "sessions_sketch": "AggregateFunction(uniq, String)",
+    "traces_sketch": "AggregateFunction(uniq, FixedString(16))",
+}
+_USERS_1H: Final = {"events": _COUNT} | _TOKENS | _COSTS
+_USERS_1D: Final = {
+    "events": _COUNT,
+    "requests": _COUNT,
+    "errors": _COUNT,
+    "input_tokens": _COUNT,
+    "output_tokens": _COUNT,
+    "cache_read_input_tokens": _COUNT,
+    "cost_usd": _MONEY,
+    "unpriced": _COUNT,
 }
 
-LEVELS: Final = "0.01, 0.5, 0.9, 0.95, 0.99, 0.999"
 
-#: Column of a quantile sketch → the column it is a sketch of.
-SKETCHES: Final = {"duration_ms_sketch": "e.duration_ms", "time_to_first_token_ms_sketch": "e.time_to_first_token_ms"}
-
-#: Column of a unique sketch → the column, its type and its value where there is none.
-UNIQUES: Final = {
-    "users_sketch": ("user_id", "String", "''"),
-    "sessions_sketch": ("session_id", "String", "''"),
-    "traces_sketch": ("trace_id", "FixedString(16)", "toFixedString('', 16)"),
-}
-
-_BY: Final = ", ".join(("time", *_DIMENSIONS))
+def _sum(column: str, kind: str) -> str:
+    return f"{column} SimpleAggregateFunction(sum, {kind}) CODEC({'T64, ' if kind == _COUNT else ''}ZSTD(1))"
 
 
-def _sum_column(column: str) -> str:
-    kind, _ = SUMS[column]
-    return f"{column} SimpleAggregateFunction(sum, {kind}) CODEC({'T64, ' if kind == 'UInt64' else ''}ZSTD(1))"
+def _text(column: str) -> str:
+    kind = "String" if column == "user_id" else "LowCardinality(String)"
+    return f"{column} {kind} CODEC(ZSTD(1))"
 
 
-def columns_of_states(*, uniques: bool) -> list[str]:
-    """Declarations of the kept columns of a rollup."""
-    return [
-        *(_sum_column(column) for column in SUMS),
+def _table(
+    name: str, before_time: tuple[str, ...], after_time: tuple[str, ...], kept: dict[str, str], days: int | None
+) -> str:
+    """A rollup sorted by tenant, some dimensions, time and the others; ``days`` None: each row says when it goes."""
+    columns = [
+        "time DateTime('UTC') CODEC(Delta(4), ZSTD(1))",
+        *(_text(column) for column in ("tenant", *before_time, *after_time)),
         *(
-            f"{column} AggregateFunction(quantilesDD({LEVELS}), Nullable(Float32)) CODEC(ZSTD(1))"
-            for column in SKETCHES
+            f"{column} {kind} CODEC(ZSTD(1))" if kind.startswith("Aggregate") else _sum(column, kind)
+            for column, kind in kept.items()
         ),
-        *(
-            f"{column} AggregateFunction(uniq, {kind}) CODEC(ZSTD(1))"
-            for column, (_, kind, _) in UNIQUES.items()
-            if uniques
-        ),
+        "through SimpleAggregateFunction(max, UInt64) CODEC(ZSTD(1))",
     ]
-
-
-def _table(name: str, *, uniques: bool, days: int) -> str:
-    texts = [f"{column} LowCardinality(String) CODEC(ZSTD(1))" for column in _DIMENSIONS]
-    columns = ["time DateTime('UTC') CODEC(Delta(4), ZSTD(1))", *texts, *columns_of_states(uniques=uniques)]
-    order = ", ".join(("tenant", "type", "time", *_DIMENSIONS[2:]))
+    if days is None:
+        columns.append("expires_at SimpleAggregateFunction(max, DateTime) CODEC(Delta(4), ZSTD(1))")
+    primary = ("tenant", *before_time, "time")
     return f"""
 CREATE TABLE IF NOT EXISTS {name} $on_cluster
 ({", ".join(columns)})
 ENGINE = $aggregating_merge_tree
-PARTITION BY toYYYYMM(time)
-PRIMARY KEY (tenant, type, time)
-ORDER BY ({order})
-TTL time + INTERVAL {days} DAY
+PRIMARY KEY ({", ".join(primary)})
+ORDER BY ({", ".join((*primary, *after_time))})
+TTL {"expires_at" if days is None else f"time + INTERVAL {days} DAY"}
 SETTINGS auto_statistics_types = '', $window = 10000, merge_with_ttl_timeout = 3600
 """
 
 
-def _bucket(column: str, seconds: int) -> str:
-    return f"toDateTime(intDiv(toUnixTimestamp({column}), {seconds}) * {seconds}, 'UTC')"
-
-
-def selection(seconds: int, events: str = "events") -> str:
-    """What a rollup of ``seconds`` keeps of events: the first view's query, also for rebuilding a rollup."""
-    sums = ", ".join(f"{aggregate} AS {column}" for column, (_, aggregate) in SUMS.items())
-    sketches = ", ".join(f"quantilesDDState({LEVELS})({of}) AS {column}" for column, of in SKETCHES.items())
-    dimensions = ", ".join(f"e.{column} AS {column}" for column in _DIMENSIONS)
-    return f"""SELECT {_bucket("e.time", seconds)} AS time, {dimensions}, {sums}, {sketches}
-FROM {events} AS e
-GROUP BY {_BY}
-"""  # noqa: S608 - all names are of this file
-
-
-def uniques_selection(events: str = "events") -> str:
-    """The uniques that the hourly rollup keeps of events."""
-    uniques = ", ".join(
-        f"uniqStateIf(e.{of}, e.{of} != {empty}) AS {column}" for column, (of, _, empty) in UNIQUES.items()
-    )
-    dimensions = ", ".join(f"e.{column} AS {column}" for column in _DIMENSIONS)
-    return f"""SELECT {_bucket("e.time", 3600)} AS time, {dimensions}, {uniques}
-FROM {events} AS e
-GROUP BY {_BY}
-"""  # noqa: S608 - all names are of this file
-
-
-def _next_selection(source: str, seconds: int) -> str:
-    sums = ", ".join(f"sum(r.{column}) AS {column}" for column in SUMS)
-    sketches = ", ".join(f"quantilesDDMergeState({LEVELS})(r.{column}) AS {column}" for column in SKETCHES)
-    dimensions = ", ".join(f"r.{column} AS {column}" for column in _DIMENSIONS)
-    return f"""SELECT {_bucket("r.time", seconds)} AS time, {dimensions}, {sums}, {sketches}
-FROM {source} AS r
-GROUP BY {_BY}
-"""  # noqa: S608 - all names are of this file
-
-
-def _view(name: str, target: str, query: str) -> str:
-    return f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} $on_cluster TO {target} AS\n{query}"
-
-
-#: What the rollup by user keeps of :data:`SUMS`.
-_OF_USERS: Final = (
-    "events",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_write_input_tokens",
-    "reasoning_output_tokens",
-    "cost_usd",
-    "priced",
-    "unpriced",
-)
-
-
-def _users_table() -> str:
-    return f"""
-CREATE TABLE IF NOT EXISTS rollup_users_1h $on_cluster
-(
-    time DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
-    tenant LowCardinality(String),
-    type LowCardinality(String),
-    user_id String CODEC(ZSTD(1)),
-    project LowCardinality(String),
-    environment LowCardinality(String),
-    status LowCardinality(String),
-    {", ".join(_sum_column(column) for column in _OF_USERS)},
-    expires_at SimpleAggregateFunction(max, DateTime) CODEC(Delta(4), ZSTD(1))
-)
-ENGINE = $aggregating_merge_tree
-PARTITION BY toYYYYMM(time)
-PRIMARY KEY (tenant, type, time)
-ORDER BY (tenant, type, time, user_id, project, environment, status)
-TTL expires_at
-SETTINGS auto_statistics_types = '', $window = 10000, merge_with_ttl_timeout = 3600
-"""
-
-
-def users_selection(events: str = "events") -> str:
-    """What the rollup by user keeps of events."""
-    return f"""SELECT
-    {_bucket("e.time", 3600)} AS time, e.tenant AS tenant, e.type AS type, e.user_id AS user_id,
-    e.project AS project, e.environment AS environment, e.status AS status,
-    {", ".join(f"{SUMS[column][1]} AS {column}" for column in _OF_USERS)},
-    max(e.expires_at) AS expires_at
-FROM {events} AS e
-GROUP BY time, tenant, type, user_id, project, environment, status
-"""  # noqa: S608 - all names are of this file
-
-
-_VIEWS: Final = (
-    "rollup_users_1h_view",
-    "rollup_1h_uniques_view",
-    "rollup_1h_view",
-    "rollup_1m_view",
-    "rollup_10s_view",
-)
-_TABLES: Final = ("rollup_users_1h", "rollup_1h", "rollup_1m", "rollup_10s")
+_TABLES: Final = {
+    "rollup_10s": _table("rollup_10s", ("type",), _DIMENSIONS, _SUMS | _STATES, 2),
+    "rollup_1m": _table("rollup_1m", ("type",), _DIMENSIONS, _SUMS | _STATES, 100),
+    "rollup_1h": _table("rollup_1h", ("type",), _DIMENSIONS, _SUMS | _STATES | _UNIQUES, 800),
+    "rollup_models_1h": _table(
+        "rollup_models_1h", ("type",), ("provider", "model", "status"), _SUMS | _STATES | _UNIQUES, 800
+    ),
+    "rollup_total_1h": _table("rollup_total_1h", ("type",), ("status",), _SUMS | _STATES | _UNIQUES, 800),
+    "rollup_users_1h": _table(
+        "rollup_users_1h", ("type",), ("user_id", "project", "environment", "status"), _USERS_1H, None
+    ),
+    "rollup_users_1d": _table("rollup_users_1d", (), ("user_id", "project", "environment"), _USERS_1D, None),
+}
 
 ROLLUPS: Final = Migration(
     number=3,
     name="rollups",
-    forward=(
-        _table("rollup_1h", uniques=True, days=800),
-        _table("rollup_1m", uniques=False, days=100),
-        _table("rollup_10s", uniques=False, days=2),
-        _users_table(),
-        _view("rollup_1h_view", "rollup_1h", _next_selection("rollup_1m", 3600)),
-        _view("rollup_1m_view", "rollup_1m", _next_selection("rollup_10s", 60)),
-        _view("rollup_10s_view", "rollup_10s", selection(10)),
-        _view("rollup_1h_uniques_view", "rollup_1h", uniques_selection()),
-        _view("rollup_users_1h_view", "rollup_users_1h", users_selection()),
-    ),
-    backward=(
-        *(f"DROP VIEW IF EXISTS {view} $on_cluster SYNC" for view in _VIEWS),
-        *(f"DROP TABLE IF EXISTS {table} $on_cluster SYNC" for table in _TABLES),
-    ),
+    forward=tuple(_TABLES.values()),
+    backward=tuple(f"DROP TABLE IF EXISTS {table} $on_cluster SYNC" for table in _TABLES),
 )

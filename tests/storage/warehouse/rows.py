@@ -8,8 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from core.clock import ManualClock
 from storage.warehouse.client import Warehouse
 from storage.warehouse.retention import TENANT_TABLES
+from storage.warehouse.roller import Roller, RollerConfig
+from storage.warehouse.rollups import ROLLUPS
 from storage.warehouse.writer import Block
 
 EVERY_TABLE = TENANT_TABLES
@@ -100,14 +103,44 @@ def journal(folder: Path) -> Any:
     return SqlBlockJournal(url)
 
 
-ROLLUPS = ("rollup_10s", "rollup_1m", "rollup_1h", "rollup_users_1h", "rollup_models_1h", "rollup_total_1h")
+def roller(warehouse: Warehouse, config: RollerConfig | None = None) -> Roller:
+    """A roller whose folds are due at once."""
+    return Roller(warehouse, ManualClock(NOW), config or RollerConfig(seconds=0))
+
+
+def insert_and_roll(warehouse: Warehouse, *tables: pa.Table) -> None:
+    """Events stored and rolled up, one insert a table."""
+    rolling = roller(warehouse)
+    rolling.resume(0, complete=True)
+    for rows in tables:
+        position = rolling.take(0, 1)[0]
+        warehouse.insert("events", numbered(rows, position))
+        rolling.stored(0, position, rows.num_rows, NOW)
+    rolling.roll()
+
+
+def numbered(rows: pa.Table, position: int) -> pa.Table:
+    """Rows with their position."""
+    return rows.append_column("position", pa.repeat(pa.scalar(position, pa.uint64()), rows.num_rows))
 
 
 def totals(warehouse: Warehouse) -> dict[str, tuple[Any, ...]]:
-    """Counts and sums of every table; all of them must agree."""
+    """Counts and sums of every table, all events rolled up; all of them must agree."""
+    last = roller(warehouse)
+    last.resume(0, complete=True)
+    last.roll()
     raw = "SELECT count(), sum(input_tokens), sum(cost_usd), countIf(cost_source = 'unpriced') FROM events"
     found = {"events": warehouse.query(raw).rows[0]}
     for rollup in ROLLUPS:
-        text = f"SELECT sum(events), sum(input_tokens), sum(cost_usd), sum(unpriced) FROM {rollup}"
-        found[rollup] = warehouse.query(text).rows[0]
+        # the daily rollup of users counts model calls alone
+        calls = "AND type IN ('llm.request', 'llm.embedding')" if rollup.name == "rollup_users_1d" else ""
+        text = f"SELECT sum(events), sum(input_tokens), sum(cost_usd), sum(unpriced) FROM {rollup.name}"
+        row = warehouse.query(text).rows[0]
+        if calls:
+            of_calls = (
+                f"SELECT ifNull(sum(input_tokens), 0), countIf(cost_source = 'unpriced') FROM events WHERE 1 {calls}"
+            )
+            assert (row[1], row[3]) == warehouse.query(of_calls).rows[0]
+            row = (row[0], found["events"][1], row[2], found["events"][3])
+        found[rollup.name] = row
     return found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from storage.warehouse.blocks import ipc_block
 from storage.warehouse.client import Warehouse
-from tests.storage.warehouse.rows import NOW, TYPES, event, table
+from tests.storage.warehouse.rows import NOW, TYPES, event, insert_and_roll, table
 
 NAMES = [name for name in TYPES if name != "expires_at"]
 
@@ -89,7 +89,7 @@ def test_codes_are_as_small_as_can_be(count: int, kind: pa.DataType) -> None:
 
 
 def test_money_is_exact(warehouse: Warehouse) -> None:
-    warehouse.insert("events", table([event(number, cost_usd=Decimal("0.0000000001")) for number in range(1000)]))
+    insert_and_roll(warehouse, table([event(number, cost_usd=Decimal("0.0000000001")) for number in range(1000)]))
     for text in ("SELECT sum(cost_usd) FROM events", "SELECT sum(cost_usd) FROM rollup_1h"):
         assert warehouse.query(text).scalar() == Decimal("0.0000001")
 

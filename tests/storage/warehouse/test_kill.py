@@ -20,18 +20,20 @@ from pathlib import Path
 from storage.warehouse.client import Warehouse
 from storage.warehouse.migrations import migrate
 from storage.warehouse.writer import BlockWriter
-from tests.storage.warehouse.rows import block, journal
+from tests.storage.warehouse.rows import block, journal, roller
 
 folder = Path(sys.argv[1])
 warehouse = Warehouse(f"chdb:///{folder / 'warehouse'}")
 warehouse.open()
 migrate(warehouse)
-writer = BlockWriter(warehouse, journal(folder), "hub")
+rolling = roller(warehouse)
+writer = BlockWriter(warehouse, journal(folder), "hub", rolling)
 resume = writer.resume("hub.events", 0)
 first = resume.resend[0] if resume.resend else (-1 if resume.stored_through is None else resume.stored_through) + 1
 print(f"ready {first}", flush=True)
 for number in range(first, int(sys.argv[2])):
     writer.write(block(number, 500))
+    rolling.roll()
 print("done", flush=True)
 warehouse.close()
 """

@@ -83,7 +83,7 @@ def test_events_have_the_columns_of_the_models(migrated: Warehouse) -> None:
     migrate(migrated)
     text = "SELECT name, type FROM system.columns WHERE database = {d:String} AND table = 'events' ORDER BY position"
     rows = migrated.query(text, {"d": migrated.database}).rows
-    assert rows == [(column.name, column.clickhouse) for column in EVENT_COLUMNS]
+    assert rows == [*((column.name, column.clickhouse) for column in EVENT_COLUMNS), ("position", "UInt64")]
 
 
 @pytest.mark.parametrize("rollup", ROLLUPS, ids=lambda rollup: rollup.name)
@@ -94,7 +94,9 @@ def test_rollups_have_what_the_catalogue_says(migrated: Warehouse, rollup: objec
     found = dict(
         migrated.query("SELECT name, type FROM system.columns WHERE table = {t:String}", {"t": entry.name}).rows
     )
-    assert set(found) - {"expires_at"} == {"tenant", "time", *entry.dimensions, *(kept.column for kept in entry.kept)}
+    kept_columns = {kept.column for kept in entry.kept}
+    assert set(found) - {"expires_at"} == {"tenant", "time", "through", *entry.dimensions, *kept_columns}
+    assert ("expires_at" in found) == (entry.retention is None)
     levels = f"quantilesDD({ACCURACY}, {', '.join(str(level) for level in LEVELS)})"
     for kept in entry.kept:
         wanted = {"quantiles": levels, "unique": "uniq"}.get(kept.function, "SimpleAggregateFunction(sum")

@@ -9,7 +9,7 @@ from core.errors import SlowDown
 from storage.warehouse import retention as module
 from storage.warehouse.client import Warehouse
 from storage.warehouse.retention import TENANT_TABLES, DiskWatch, Retention
-from tests.storage.warehouse.rows import NOW, events
+from tests.storage.warehouse.rows import NOW, events, insert_and_roll
 
 TENANT = "o'brien\\"
 
@@ -38,8 +38,7 @@ def test_expired_rows_go(warehouse: Warehouse) -> None:
 
 
 def test_a_tenant_is_deleted_everywhere(warehouse: Warehouse) -> None:
-    warehouse.insert("events", events(0, 10, tenant=TENANT))
-    warehouse.insert("events", events(0, 10))
+    insert_and_roll(warehouse, events(0, 10, tenant=TENANT), events(0, 10))
     for _ in range(2):
         Retention(warehouse).delete_tenant(TENANT)
     assert {_count(warehouse, table, TENANT) for table in TENANT_TABLES} == {0}
@@ -48,8 +47,7 @@ def test_a_tenant_is_deleted_everywhere(warehouse: Warehouse) -> None:
 
 
 def test_old_rows_of_any_table_can_be_deleted(warehouse: Warehouse) -> None:
-    warehouse.insert("events", events(0, 10, time=NOW - timedelta(hours=30)))
-    warehouse.insert("events", events(10, 10))
+    insert_and_roll(warehouse, events(0, 10, time=NOW - timedelta(hours=30)), events(10, 10))
     Retention(warehouse).delete_before("acme", "rollup_1m", NOW - timedelta(hours=5))
     assert warehouse.query("SELECT sum(events) FROM rollup_1m").scalar() == 10
 

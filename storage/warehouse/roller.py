@@ -1,0 +1,228 @@
+"""Keeps the rollups close behind the events: folds what has been stored since, every few seconds."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from core.clock import Clock
+from core.errors import Retryable
+from storage.warehouse.client import INSERT_SETTINGS, Warehouse
+from storage.warehouse.rollups import LANE_BITS, MARK, ROLLUPS, Rollup
+
+logger = logging.getLogger(__name__)
+
+_WAITING: Final = """
+SELECT position, count(), toUnixTimestamp64Micro(min(time)), toUnixTimestamp64Micro(max(time)) FROM events
+WHERE position > {low:UInt64} AND position <= {high:UInt64}
+GROUP BY position ORDER BY position LIMIT 4096
+"""
+_BEHIND: Final = """
+SELECT max(position), count(), toUnixTimestamp64Micro(min(time)) FROM events
+WHERE position > {low:UInt64} AND position <= {high:UInt64}
+"""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RollerConfig:
+    """When a fold is due, and how large it may be.
+
+    Parameters
+    ----------
+    seconds, rows
+        A fold is due when the first event behind the rollups is so old, or when so many are behind.
+    round_rows
+        Events of one fold.
+    spread, spread_rows
+        Events further apart in time than ``spread`` are no live traffic: nearly each begins a state of several
+        kilobytes in the rollups finer than an hour, so a fold of those takes at most ``spread_rows``.
+    """
+
+    seconds: float = 5.0
+    rows: int = 200_000
+    round_rows: int = 400_000
+    spread: timedelta = timedelta(minutes=15)
+    spread_rows: int = 20_000
+
+
+@dataclass(slots=True)
+class _Stored:
+    """Events that are stored and perhaps not in the rollups yet."""
+
+    position: int
+    rows: int
+    earliest: datetime
+    since: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One partition of the log: positions handed out, stored, and rolled up by table."""
+
+    taken: int
+    through: dict[str, int]
+    stored: int
+    waiting: deque[_Stored] = field(default_factory=deque)
+
+
+class Roller:
+    """Hands out the positions of events and folds them into the rollups. Blocking; safe to share between threads.
+
+    A fold of a rollup begins where its mark says the one before ended, and is one block whose token is that beginning.
+    Whatever dies in between, and whoever else folds the same partition, a beginning is folded once. Nothing has to be
+    remembered elsewhere: a rollup that is new, or was emptied, is filled from the events by the same way.
+
+    Parameters
+    ----------
+    warehouse
+        An open, migrated warehouse.
+    clock
+        Decides when a fold is due.
+    config, rollups
+        Sizes, and what to fold.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        clock: Clock,
+        config: RollerConfig | None = None,
+        rollups: Sequence[Rollup] = ROLLUPS,
+    ) -> None:
+        self._warehouse, self._clock, self._rollups = warehouse, clock, tuple(rollups)
+        self.config = config or RollerConfig()
+        self._lanes: dict[int, _Lane] = {}
+        self._lock = threading.Lock()
+        self._rolling = threading.Lock()
+
+    def resume(self, partition: int, *, complete: bool) -> None:
+        """Take a partition up where the warehouse has it: when it is assigned, before :meth:`take`.
+
+        Parameters
+        ----------
+        complete
+            Whether all that is stored of it may be folded: no block of it was left half way.
+        """
+        first, last = partition << LANE_BITS, ((partition + 1) << LANE_BITS) - 1
+        through = {rollup.name: self._mark(rollup, partition) for rollup in self._rollups}
+        low = max(first, min(through.values()))
+        highest, rows, earliest = self._warehouse.query(_BEHIND, {"low": low, "high": last}).rows[0]
+        taken = max(highest, *through.values(), first)
+        lane = _Lane(taken, through, taken if complete else low)
+        if rows:
+            moment = _EPOCH + timedelta(microseconds=earliest)
+            lane.waiting.append(_Stored(taken, rows, moment, self._clock.monotonic() - self.config.seconds))
+        with self._lock:
+            self._lanes[partition] = lane
+
+    def take(self, partition: int, count: int) -> range:
+        """Positions for the next ``count`` inserts of a partition."""
+        if partition not in self._lanes:
+            self.resume(partition, complete=False)
+        with self._lock:
+            lane = self._lanes[partition]
+            lane.taken += count
+            return range(lane.taken - count + 1, lane.taken + 1)
+
+    def stored(self, partition: int, position: int, rows: int, earliest: datetime) -> None:
+        """All inserts of a partition up to ``position`` are done."""
+        with self._lock:
+            lane = self._lanes[partition]
+            lane.stored = max(lane.stored, position)
+            if rows:
+                lane.waiting.append(_Stored(position, rows, earliest, self._clock.monotonic()))
+
+    def behind_since(self, partitions: int) -> datetime | None:
+        """The earliest time of an event that is stored and perhaps in no rollup; None when all of them are.
+
+        Parameters
+        ----------
+        partitions
+            How many this process writes: as long as it has not taken all of them up, any event may be behind.
+        """
+        with self._lock:
+            if len(self._lanes) < partitions:
+                return _EPOCH
+            return min((item.earliest for lane in self._lanes.values() for item in lane.waiting), default=None)
+
+    def rows_behind(self) -> int:
+        """Events that are stored and not in the rollups."""
+        with self._lock:
+            return sum(item.rows for lane in self._lanes.values() for item in lane.waiting)
+
+    def due_in(self) -> float | None:
+        """Seconds until a fold is due, 0 when one is; None while there is nothing to fold."""
+        now = self._clock.monotonic()
+        waits: list[float] = []
+        with self._lock:
+            for lane in self._lanes.values():
+                ready = [item for item in lane.waiting if item.position <= lane.stored]
+                if ready:
+                    full = sum(item.rows for item in ready) >= self.config.rows
+                    waits.append(0.0 if full else max(0.0, ready[0].since + self.config.seconds - now))
+        return min(waits, default=None)
+
+    def roll(self) -> int:
+        """Fold all that is stored now; the number of folds.
+
+        Raises
+        ------
+        core.errors.HubError
+            The warehouse does not answer. What was folded stays folded; call again later.
+        """
+        with self._rolling:
+            with self._lock:
+                lanes = [(number, lane, lane.stored) for number, lane in self._lanes.items()]
+            return sum(self._roll(number, lane, stored) for number, lane, stored in lanes)
+
+    def _roll(self, partition: int, lane: _Lane, stored: int) -> int:
+        folds = 0
+        for rollup in self._rollups:
+            while (low := max(lane.through[rollup.name], partition << LANE_BITS)) < stored:
+                high = self._round(rollup, low, stored)
+                if high is None:
+                    lane.through[rollup.name] = stored  # nothing is there: expired, or positions of a lost attempt
+                    break
+                self._fold(rollup, partition, lane.through[rollup.name], high)
+                lane.through[rollup.name] = self._mark(rollup, partition)
+                if lane.through[rollup.name] <= low:
+                    raise Retryable(f"{rollup.name} did not take the fold of position {low}; it is tried again.")
+                folds += 1
+        with self._lock:
+            while lane.waiting and lane.waiting[0].position <= stored:
+                lane.waiting.popleft()
+        return folds
+
+    def _round(self, rollup: Rollup, low: int, stored: int) -> int | None:
+        """The last position of the next fold; None when nothing lies behind ``low``."""
+        high: int | None = None
+        rows, first, last = 0, 0, 0
+        for position, count, earliest, latest in self._warehouse.query(_WAITING, {"low": low, "high": stored}).rows:
+            first, last = (min(first, earliest), max(last, latest)) if rows else (earliest, latest)
+            wide = rollup.seconds < 3600 and timedelta(microseconds=last - first) > self.config.spread
+            if rows and rows + count > (self.config.spread_rows if wide else self.config.round_rows):
+                break
+            high, rows = position, rows + count
+        return high
+
+    def _fold(self, rollup: Rollup, partition: int, low: int, high: int) -> None:
+        settings: dict[str, str | int | float] = {
+            **INSERT_SETTINGS,
+            "insert_deduplication_token": f"{rollup.name}/{partition}/{low}",
+            "max_execution_time": self._warehouse.config.insert_seconds,
+            "max_threads": 1,
+        }
+        since = 0 if rollup.retention is None else int((self._clock.now() - rollup.retention).timestamp())
+        first = max(low, partition << LANE_BITS)
+        values = {"low": first, "high": high, "mark": MARK + partition, "since": since}
+        self._warehouse.command(rollup.fold, values, settings=settings)
+
+    def _mark(self, rollup: Rollup, partition: int) -> int:
+        """How far a rollup reaches; 0 when it has nothing of the partition."""
+        where = "WHERE tenant = '' AND time = toDateTime({mark:UInt32}, 'UTC')"
+        text = f"SELECT max(through) FROM {rollup.name} {where}"  # noqa: S608 - the hub's own names
+        return int(self._warehouse.query(text, {"mark": MARK + partition}).scalar())
