@@ -8,8 +8,10 @@ It reads like the way of an event::
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -31,6 +33,7 @@ from hub.web import build_web
 from ingest.doors import DOORS
 from ingest.intake import Intake
 from query_api.endpoints import ENDPOINTS
+from semantic.cache import Writes
 from semantic.layer import LayerConfig, SemanticLayer, Surroundings
 from semantic.sources import warehouse_sources
 from storage.metadata.database import Metadata
@@ -71,7 +74,7 @@ class Hub:
         self.live = LiveFeed()
         self._access: Access | None = None
         self._stack = contextlib.AsyncExitStack()
-        self._generation = 0
+        self._writes = Writes()
 
     @property
     def access(self) -> Access:
@@ -167,19 +170,22 @@ class Hub:
             live=self.live,
         )
 
-    def _stored(self, _: Block) -> None:
-        """Answers that were kept are out of date now."""
-        self._generation += 1
+    def _stored(self, _: Block, earliest: datetime) -> None:
+        """Answers that were kept may be out of date now."""
+        self._writes.note(earliest)
 
     def _questions(self, access: Access, log: Log, streams: Streams | None) -> SemanticLayer:
         partitions = log.partitions(EVENTS)
-        surroundings = Surroundings(generation=lambda: self._generation, rates=partial(wiring.rates, access))
+        surroundings = Surroundings(rates=partial(wiring.rates, access))
         if streams is not None:
             surroundings = replace(surroundings, watermark=streams.watermark)
         if self.role == "all":
             # Nobody else writes: this process knows what is not rolled up yet.
-            surroundings = replace(surroundings, behind_since=partial(self.roller.behind_since, partitions))
-        config = LayerConfig(workers=self.settings.query_concurrency)
+            behind = partial(self.roller.behind_since, partitions)
+            surroundings = replace(surroundings, behind_since=behind, writes=self._writes)
+        # Half of the cores for one question: on small machines the others are asking, and events flow in.
+        threads = max(1, (os.cpu_count() or 2) // 2)
+        config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)
         return SemanticLayer(self.warehouse, warehouse_sources(partitions), self.clock, config, surroundings)
 
     def _doors(self, access: Access, log: Log) -> Intake:

@@ -15,12 +15,16 @@ from semantic.filters import Filter, condition, field_sql
 from semantic.measures import Measure
 from semantic.parameters import Parameters
 from semantic.question import MAX_ROWS, Order, Question
-from semantic.sources import Segment, Source, by_source, cover, merged, time_condition
+from semantic.sources import Segment, Source, by_source, cover, merged, nothing, time_condition
 from semantic.times import EPOCH, grain, is_relative, parse_moment, zone
 
 #: Longest range, in buckets of the granularity and in days.
 MAX_BUCKETS: Final = 11_000
 MAX_RANGE: Final = timedelta(days=3660)
+
+#: A table of so few dimensions, over so many buckets, is small.
+_NARROW: Final = 4
+_LONG: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,21 @@ def _grid(question: Question, start: datetime, end: datetime) -> Buckets | None:
     return grid
 
 
+@dataclass(frozen=True, slots=True)
+class _Grouped:
+    """Aggregates by keys, as parts of a SELECT: ``expression AS name`` of keys and aggregates, FROM and GROUP BY."""
+
+    keys: tuple[str, ...]
+    aggregates: tuple[str, ...]
+    body: str
+    group: str
+
+    @property
+    def sql(self) -> str:
+        """The whole SELECT."""
+        return f"SELECT {', '.join((*self.keys, *self.aggregates))} {self.body}{self.group}"
+
+
 class _Compiler:
     """One compilation: holds what its steps share."""
 
@@ -161,7 +180,6 @@ class _Compiler:
         self.types = _named_types([*self.dimensions, *filtered])
         self.own_types = self.types is not None or "type" in question.dimensions or _names_type(question.filters)
         self.filters = self._filters()
-        self.counted = self._counted()
         self.keys = tuple(field_sql(item, self.parameters) for item in self.dimensions)
         self.segments = cover(start, end, self._usable(sources, filtered), now)
 
@@ -173,7 +191,7 @@ class _Compiler:
         else:
             rows = MAX_ROWS
             if limit is not None and self.dimensions:
-                grouped = self._top(grouped, limit)
+                grouped = self._top(grouped.sql, limit)
             elif limit is not None:
                 rows = min(rows, limit)
             order = ["t", *(f"d{index}" for index in range(len(self.dimensions)))]
@@ -198,25 +216,42 @@ class _Compiler:
         ]
         return "".join(f" AND {part}" for part in parts)
 
-    def _counted(self) -> str:
-        """The types that can count at all, on sources that tell them."""
-        types = self._counted_types() if self.types is None else self.types
-        return f" AND {_type_in(types)}" if types or self.types is not None else ""
-
     def _types_of(self, item: Aggregate) -> tuple[str, ...]:
         return () if item.follows and self.own_types else item.types
 
-    def _counted_types(self) -> tuple[str, ...]:
-        """The types that all measures together count; empty when one counts all types."""
-        types = [self._types_of(item) for item in self.aggregates]
+    def _counted_types(self, mine: Sequence[Aggregate]) -> tuple[str, ...]:
+        """The types that these aggregates together count; empty when one counts all types."""
+        types = [self._types_of(item) for item in mine]
         return tuple(dict.fromkeys(chain.from_iterable(types))) if all(types) else ()
 
-    def _scope(self, item: Aggregate) -> str:
+    def _counted(self, mine: Sequence[Aggregate]) -> str:
+        """The condition on types of a part that computes these aggregates."""
+        types = self._counted_types(mine) if self.types is None else self.types
+        return f" AND {_type_in(types)}" if types or self.types is not None else ""
+
+    def _scope(self, item: Aggregate, mine: Sequence[Aggregate]) -> str:
         """The condition on types that an aggregate still needs within the rows of :meth:`_counted`."""
         types = self._types_of(item)
-        if not types or (self.types is None and set(types) == set(self._counted_types())):
+        if not types or (self.types is None and set(types) == set(self._counted_types(mine))):
             return ""
         return _type_in(types)
+
+    def _groups(self, source: Source, ranges: Sequence[Segment]) -> list[Sequence[Aggregate]]:
+        """Aggregates to be computed together.
+
+        A sketch is dear to read, whether its row counts or not. Where sketches are of some types and other aggregates
+        of more, two readings cost less than one of all rows.
+        """
+        sketches = [item for item in self.aggregates if item.function in ("quantiles", "unique")]
+        types = set(self._counted_types(sketches))
+        if not types or self.types is not None or not source.tells_types:
+            return [self.aggregates]
+        inside = [item for item in self.aggregates if self._types_of(item) and types.issuperset(self._types_of(item))]
+        outside = [item for item in self.aggregates if item not in inside]
+        buckets = sum((item.end - item.start).total_seconds() for item in ranges) / source.seconds
+        # a narrow table has few rows: planning a second reading of it costs more than they do
+        worth = len(source.dimensions or ()) > _NARROW or buckets > _LONG
+        return [inside, outside] if outside and worth else [self.aggregates]
 
     def _usable(self, sources: Sequence[Source], filtered: Sequence[Dimension]) -> list[Source]:
         """The sources that can answer, coarsest first: dimensions, measures, filters and bucket edges fit."""
@@ -233,25 +268,27 @@ class _Compiler:
     def _aligned(self, grid: Buckets, seconds: int) -> bool:
         return grid.aligned_to(seconds, self.start, self.end)
 
-    def _grouped(self, *, totals: bool = False) -> str:
+    def _grouped(self, *, totals: bool = False) -> _Grouped:
         """Aggregates by bucket and dimensions, over all segments; with ``totals`` by dimensions alone."""
         by = [f"d{index}" for index in range(len(self.dimensions))]
         if self.grid is not None and not totals:
             by = ["t", *by]
         group = f" GROUP BY {', '.join(by)}" if by else ""
         found = [(source, ranges) for source, ranges in by_source(self.segments) if source.seconds]
+        readings = [(source, ranges, mine) for source, ranges in found for mine in self._groups(source, ranges)]
         raw = self._raw(found)
-        one = len(found) + bool(raw) == 1
+        state = len(readings) + bool(raw) > 1
         parts = [
-            self._part(source, time_condition(source, ranges, self.parameters), group, totals=totals, state=not one)
-            for source, ranges in found
+            self._part(source, time_condition(source, ranges, self.parameters), group, mine, totals=totals, state=state)
+            for source, ranges, mine in readings
         ]
         if raw or not parts:
-            parts.append(self._part(self.events, raw or "0", group, totals=totals, state=bool(found)))
+            parts.append(self._part(self.events, raw or "0", group, self.aggregates, totals=totals, state=state))
         if len(parts) == 1:
             return parts[0]
-        columns = [*by, *(f"{merged(item, f's.a{index}')} AS a{index}" for index, item in enumerate(self.aggregates))]
-        return f"SELECT {', '.join(columns)} FROM ({' UNION ALL '.join(parts)}) AS s{group}"  # noqa: S608
+        columns = (f"{merged(item, f's.a{index}')} AS a{index}" for index, item in enumerate(self.aggregates))
+        body = f"FROM ({' UNION ALL '.join(part.sql for part in parts)}) AS s"
+        return _Grouped(tuple(by), tuple(columns), body, group)
 
     def _raw(self, found: Sequence[tuple[Source, Sequence[Segment]]]) -> str:
         """Which raw events are needed: those of ranges without a rollup, and those that a rollup does not have yet."""
@@ -263,40 +300,40 @@ class _Compiler:
                 parts.append(f"{time_condition(self.events, late, self.parameters)} AND {source.behind}")
         return parts[0] if len(parts) == 1 else " OR ".join(f"({part})" for part in parts)
 
-    def _part(self, source: Source, when: str, group: str, *, totals: bool, state: bool) -> str:
-        """Aggregates of one source over the rows that ``when`` says."""
-        columns = [f"{sql} AS d{index}" for index, sql in enumerate(self.keys)]
+    def _part(
+        self, source: Source, when: str, group: str, mine: Sequence[Aggregate], *, totals: bool, state: bool
+    ) -> _Grouped:
+        """Some of the aggregates, of one source over the rows that ``when`` says; of the others nothing."""
+        keys = [f"{sql} AS d{index}" for index, sql in enumerate(self.keys)]
         if self.grid is not None and not totals:
             tz = self.parameters.add(self.grid.tz.key, "String")
-            columns.insert(0, f"{self.grid.sql(source.time, tz)} AS t")
-        columns += [
-            f"{source.sql(item, self._scope(item), state=state)} AS a{index}"
+            keys.insert(0, f"{self.grid.sql(source.time, tz)} AS t")
+        columns = (
+            f"{source.sql(item, self._scope(item, mine), state=state) if item in mine else nothing(item)} AS a{index}"
             for index, item in enumerate(self.aggregates)
-        ]
-        types = self.counted if source.tells_types else ""
-        return (
-            f"SELECT {', '.join(columns)} FROM {source.table} "  # noqa: S608
-            f"WHERE tenant = {self.tenant} AND ({when}){types}{self.filters}{group}"
         )
+        types = self._counted(mine) if source.tells_types else ""
+        body = f"FROM {source.table} WHERE tenant = {self.tenant} AND ({when}){types}{self.filters}"
+        return _Grouped(tuple(keys), tuple(columns), body, group)
 
-    def _top(self, grouped: str, limit: int) -> str:
+    def _top(self, grouped: str, limit: int) -> _Grouped:
         """Only the first series by their value over the whole range."""
         order = self.question.order or (Order(field=self.question.measures[0], direction="desc"),)
         order = tuple(item for item in order if item.field != "time")
         keys = ", ".join(_comparable(item, f"d{index}") for index, item in enumerate(self.dimensions))
-        totals = self._final(self._grouped(totals=True), self._order(order), limit, bucket=False)
-        return f"SELECT * FROM ({grouped}) AS g WHERE ({keys}) IN (SELECT {keys} FROM ({totals}) AS c)"  # noqa: S608
+        totals = self._final(self._grouped(totals=True), self._order(order), limit)
+        body = f"FROM ({grouped}) AS g WHERE ({keys}) IN (SELECT {keys} FROM ({totals}) AS c)"  # noqa: S608
+        names = ("t", *(f"d{index}" for index in range(len(self.dimensions))))
+        return _Grouped(names, tuple(f"a{index}" for index in range(len(self.aggregates))), body, "")
 
-    def _final(self, grouped: str, order: Sequence[str], limit: int, *, bucket: bool = True) -> str:
-        """Formulas over aggregates, sorted and cut."""
+    def _final(self, grouped: _Grouped, order: Sequence[str], limit: int) -> str:
+        """Formulas over aggregates, sorted and cut; in one SELECT with them, as each level more has to be planned."""
         names = {item.name: _reference(item, f"a{index}") for index, item in enumerate(self.aggregates)}
-        columns = [f"d{index}" for index in range(len(self.dimensions))]
-        if self.grid is not None and bucket:
-            columns.insert(0, "t")
-        columns += [f"{item.sql(names)} AS m{index}" for index, item in enumerate(self.measures)]
+        columns = [*grouped.keys, *(f"{item.sql(names)} AS m{index}" for index, item in enumerate(self.measures))]
         by = f" ORDER BY {', '.join(order)}" if order else ""
         most = self.parameters.add(limit, "UInt64")
-        return f"SELECT {', '.join(columns)} FROM ({grouped}) AS r{by} LIMIT {most}"  # noqa: S608
+        with_ = f"WITH {', '.join(grouped.aggregates)} " if grouped.group or self.grid is None else ""
+        return f"{with_}SELECT {', '.join(columns)} {grouped.body}{grouped.group}{by} LIMIT {most}"
 
     def _order(self, order: Sequence[Order]) -> list[str]:
         """What is asked for, then every dimension, so that the order is always the same."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from core.clock import Clock
 from core.errors import HubError, SlowDown, TooManyRequests, Unprocessable
 from semantic.answer import Answer, Cells, assemble, columns_of, convert_money, rfc3339
-from semantic.cache import SingleFlight
+from semantic.cache import PastCache, SingleFlight, Writes
 from semantic.compile import MAX_BUCKETS, Compiled, compile_question, time_range
 from semantic.question import MAX_ROWS, Question
 from semantic.sources import Source
@@ -39,10 +39,6 @@ def _no_rates(_tenant: str) -> Mapping[str, float]:
     return {}
 
 
-def _no_generation() -> int:
-    return 0
-
-
 def _always_behind() -> datetime | None:
     return EPOCH
 
@@ -65,6 +61,8 @@ class LayerConfig:
         How long an answer may be given again, as long as nothing was written since.
     kept
         Most answers remembered.
+    threads
+        Threads of the engine for a question that rollups answer; 0 leaves it to the engine.
     """
 
     workers: int = 6
@@ -76,6 +74,7 @@ class LayerConfig:
     read_rows: int = 2_000_000_000
     keep_seconds: float = 1.0
     kept: int = 512
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +83,8 @@ class Surroundings:
 
     Parameters
     ----------
-    generation
-        A number that changes with every write to the warehouse.
+    writes
+        Tells of every write to the warehouse; None where others write as well.
     watermark
         Up to when everything of a tenant is visible.
     rates
@@ -94,7 +93,7 @@ class Surroundings:
         The earliest time of an event that rollups may not have yet; None when they have all.
     """
 
-    generation: Callable[[], int] = _no_generation
+    writes: Writes | None = None
     watermark: Callable[[str], datetime | None] = _no_watermark
     rates: Callable[[str], Mapping[str, float]] = _no_rates
     behind_since: Callable[[], datetime | None] = _always_behind
@@ -141,6 +140,7 @@ class SemanticLayer:
         self.config = config or LayerConfig()
         self._around = surroundings or Surroundings()
         self._flights: SingleFlight[Answer] = SingleFlight(clock, self.config.kept)
+        self._past: PastCache[Rows] | None = PastCache(self._around.writes, clock) if self._around.writes else None
         self._turns = _Turns()
         self._threads = ThreadPoolExecutor(self.config.workers, thread_name_prefix="question")
 
@@ -169,7 +169,8 @@ class SemanticLayer:
         TooManyRequests, SlowDown
             The tenant, or the hub, has too many questions open.
         """
-        key = (tenant, self._around.generation(), question.model_dump_json(by_alias=True))
+        generation = self._around.writes.generation if self._around.writes else 0
+        key = (tenant, generation, question.model_dump_json(by_alias=True))
         return await self._flights.get(key, self.config.keep_seconds, lambda: self._answer(tenant, question))
 
     async def rows(self, tenant: str, sql: str, parameters: Mapping[str, Any]) -> Rows:
@@ -232,33 +233,45 @@ class SemanticLayer:
 
     async def _cells(self, tenant: str, question: Question, now: datetime, compiled: Compiled) -> tuple[Cells, int]:
         """The rows of a statement; asked again for fewer series where they are too many."""
-        found = await self._run(tenant, compiled.sql, compiled.parameters)
+        found = await self._read(tenant, compiled, now)
         cut = len(found.rows) > compiled.limit
         if cut and compiled.buckets and compiled.dimensions:
             series = max(1, MAX_ROWS // min(compiled.buckets.count(compiled.start, compiled.end), MAX_BUCKETS))
             within = (compiled.start, compiled.end)
             again = self._compile(tenant, question, now, within, series)
-            more = await self._run(tenant, again.sql, again.parameters)
+            more = await self._read(tenant, again, now)
             return Cells(again, more.rows[: again.limit], cut=True), found.rows_read + more.rows_read
         return Cells(compiled, found.rows[: compiled.limit], cut=cut), found.rows_read
 
-    async def _run(self, tenant: str, sql: str, parameters: Mapping[str, Any]) -> Rows:
+    async def _read(self, tenant: str, compiled: Compiled, now: datetime) -> Rows:
+        """The rows of a question's statement; those of a range that is over may be known already."""
+        threads = self.config.threads if "events" not in compiled.source else 0
+        if self._past is None or compiled.end > now:
+            return await self._run(tenant, compiled.sql, compiled.parameters, threads)
+        key = (compiled.sql, repr(sorted(compiled.parameters.items())))
+        return await self._past.get(
+            key, compiled.end, lambda: self._run(tenant, compiled.sql, compiled.parameters, threads)
+        )
+
+    async def _run(self, tenant: str, sql: str, parameters: Mapping[str, Any], threads: int = 0) -> Rows:
         turn = self._enter(tenant)
         try:
             async with turn.free:
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, self._query, sql, parameters)
+                return await loop.run_in_executor(self._threads, self._query, sql, parameters, threads)
         finally:
             self._leave(tenant, turn)
 
-    def _query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
-        settings: Settings = {
+    def _query(self, sql: str, parameters: Mapping[str, Any], threads: int = 0) -> Rows:
+        settings: dict[str, str | int | float] = {
             "max_execution_time": self.config.seconds,
             "timeout_overflow_mode": "throw",
             "max_memory_usage": self.config.memory_bytes,
             "max_rows_to_read": self.config.read_rows,
             "read_overflow_mode": "throw",
         }
+        if threads:
+            settings["max_threads"] = threads
         try:
             return self._engine.query(sql, parameters, settings=settings)
         except HubError as error:

@@ -13,6 +13,10 @@ from storage.warehouse.rollups import ACCURACY, EMPTY, LEVELS, ROLLUPS, Rollup, 
 #: What an aggregate keeps in a rollup: (function, argument, condition, types) → column.
 Kept = dict[tuple[str, str, str, tuple[str, ...]], str]
 
+#: Types of the columns that distinct values are counted of.
+_KINDS: Final = {"user_id": "String", "session_id": "String", "trace_id": "FixedString(16)"}
+#: Buckets that are few enough to be read from one source, where a coarser one would leave ragged edges.
+FEW_BUCKETS: Final = 400
 _LEVELS_SQL: Final = f"({ACCURACY}, {', '.join(str(level) for level in LEVELS)})"
 
 
@@ -58,13 +62,20 @@ class Source:
         """Whether it can tell ``columns`` apart and keeps every one of ``aggregates``, of their types."""
         if self.dimensions is None:
             return True
-        if "user_id" in self.dimensions and "user_id" not in columns:
+        if "user_id" in self.dimensions and "user_id" not in columns and not any(map(self._told, aggregates)):
             return False  # whoever does not ask about users need not read each of them
         return columns <= self.dimensions and all(self._column(item) is not None for item in aggregates)
+
+    def _told(self, item: Aggregate) -> bool:
+        """Whether distinct values can be counted from the values themselves, without a sketch."""
+        told = item.function == "unique" and item.argument in (self.dimensions or ())
+        return told and not item.where and (self.tells_types or not item.types)
 
     def _column(self, item: Aggregate) -> tuple[str, str] | None:
         """The column that keeps an aggregate, and the condition that is still to be applied."""
         dimensions = self.dimensions or frozenset()
+        if self._told(item):
+            return item.argument, ""
         if not self.tells_types:
             exact = self.kept.get((item.function, item.argument, item.where, item.types))
             return (exact, "") if exact else None
@@ -85,8 +96,8 @@ class Source:
         state
             For merging with other sources, instead of the final value.
         """
-        if self.dimensions is None:
-            return _raw(item, scope, state)
+        if self.dimensions is None or self._told(item):
+            return _raw(item, scope if self.tells_types else "", state)
         found = self._column(item)
         assert found is not None
         column, rest = found
@@ -123,6 +134,15 @@ def _raw(item: Aggregate, scope: str, state: bool) -> str:
     return _call(f"{function}State", levels, item.argument, condition)
 
 
+def nothing(item: Aggregate) -> str:
+    """SQL of what a part that does not compute an aggregate gives for it: :func:`merged` is not changed by it."""
+    if item.function in ("count", "sum"):
+        return "0"
+    function, levels = _sketch(item)
+    kind = "Nullable(Float32)" if item.function == "quantiles" else _KINDS[item.argument]
+    return f"arrayReduce('{function}State{levels}', CAST([], 'Array({kind})'))"
+
+
 def merged(item: Aggregate, column: str) -> str:
     """SQL that merges the states of several sources."""
     if item.function in ("count", "sum"):
@@ -154,6 +174,8 @@ def cover(start: datetime, end: datetime, sources: Sequence[Source], now: dateti
     """
     if start >= end:
         return []
+    if (alone := _alone(start, end, sources, now)) is not None:
+        return [Segment(alone, start, end)]
     source, rest = sources[0], sources[1:]
     if not source.seconds:
         return [Segment(source, start, end)]
@@ -164,6 +186,18 @@ def cover(start: datetime, end: datetime, sources: Sequence[Source], now: dateti
     if low >= high:
         return cover(start, end, rest, now)
     return [*cover(start, low, rest, now), Segment(source, low, high), *cover(high, end, rest, now)]
+
+
+def _alone(start: datetime, end: datetime, sources: Sequence[Source], now: datetime) -> Source | None:
+    """The coarsest source that answers for the whole range in few buckets: planning a second one costs more."""
+    for source in sources:
+        if source.seconds and "user_id" not in (source.dimensions or ()):
+            width = timedelta(seconds=source.seconds)
+            even = _floor(start, width) == start and _floor(end, width) == end
+            if even and (end - start) <= FEW_BUCKETS * width:
+                reaches = source.lifetime is None or start >= now - source.lifetime
+                return source if reaches else None
+    return None
 
 
 def _floor(moment: datetime, width: timedelta) -> datetime:

@@ -186,8 +186,9 @@ SKETCHES: Final = (
     Kept("duration_ms_sketch", "quantiles", "duration_ms"),
     Kept("time_to_first_token_ms_sketch", "quantiles", "time_to_first_token_ms"),
 )
+USERS: Final = Kept("users_sketch", "unique", "user_id")
 UNIQUES: Final = (
-    Kept("users_sketch", "unique", "user_id"),
+    USERS,
     Kept("sessions_sketch", "unique", "session_id"),
     Kept("traces_sketch", "unique", "trace_id"),
 )
@@ -210,6 +211,7 @@ _OF_USERS: Final = (
     _sum("output_tokens", *_MODEL_CALLS),
     _sum("cache_read_input_tokens", *_MODEL_CALLS),
     _sum("cost_usd"),
+    _present("priced", "cost_usd"),
     _count("unpriced", "cost_source = 'unpriced'", *_MODEL_CALLS),
 )
 
@@ -230,7 +232,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
         "rollup_models_1h",
         3600,
         frozenset({"type", "provider", "model", "status"}),
-        (*_BASE, *UNIQUES),
+        (*_BASE, USERS),
         timedelta(days=800),
     ),
     Rollup("rollup_total_1h", 3600, frozenset({"type", "status"}), (*_BASE, *UNIQUES), timedelta(days=800)),

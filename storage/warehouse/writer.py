@@ -106,7 +106,7 @@ class BlockWriter:
     positions
         Numbers the inserts of a partition for the rollups.
     stored
-        Called after each block, for whoever keeps answers until the next write.
+        Called after each block with its earliest time, for whoever keeps answers until the next write.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class BlockWriter:
         journal: Journal,
         group: str,
         positions: Positions,
-        stored: Callable[[Block], None] | None = None,
+        stored: Callable[[Block, datetime], None] | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._journal = journal
@@ -160,7 +160,7 @@ class BlockWriter:
         if parts:
             self._positions.stored(block.partition, positions[-1], block.events.num_rows, low)
         if self._stored is not None:
-            self._stored(block)
+            self._stored(block, low)
 
     def skip(self, block: Block) -> None:
         """Give a poisoned block up: its records count as stored. The caller has put them into the dead letters."""

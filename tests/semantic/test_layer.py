@@ -11,6 +11,7 @@ import pytest
 from core.clock import ManualClock
 from core.errors import HubError, Retryable, SlowDown, TooManyRequests, Unprocessable
 from semantic.answer import plain
+from semantic.cache import PastCache, Writes
 from semantic.layer import LayerConfig, SemanticLayer, Surroundings
 from semantic.question import Question
 from semantic.sources import warehouse_sources
@@ -30,9 +31,11 @@ class Engine:
         self.free = threading.Event()
         self.free.set()
         self.error: HubError | None = None
+        self.settings: dict[str, Any] = {}
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Any = None) -> Rows:
         self.asked += 1
+        self.settings = settings
         assert self.free.wait(10)
         if self.error:
             raise self.error
@@ -49,6 +52,17 @@ def made(engine: Engine, clock: ManualClock, **given: Any) -> SemanticLayer:
     return SemanticLayer(engine, warehouse_sources(), clock, config, Surroundings(**given))
 
 
+@pytest.mark.parametrize(("threads", "filters", "wanted"), [(1, [], 1), (0, [], None), (1, ["prompt_id"], None)])
+async def test_threads_of_a_question_that_rollups_answer(
+    engine: Engine, clock: ManualClock, threads: int, filters: list[str], wanted: int | None
+) -> None:
+    layer = made(engine, clock, config=LayerConfig(threads=threads))
+    given = [{"field": name, "op": "eq", "values": ["x"]} for name in filters]
+    await layer.ask("acme", Question.model_validate({"measures": ["events"], "filters": given}))
+    assert engine.settings.get("max_threads") == wanted
+    await layer.stop()
+
+
 async def test_equal_questions_fly_once(engine: Engine, clock: ManualClock) -> None:
     layer = made(engine, clock)
     engine.free.clear()
@@ -63,17 +77,57 @@ async def test_equal_questions_fly_once(engine: Engine, clock: ManualClock) -> N
 
 
 async def test_memory_is_short_and_ends_with_a_write(engine: Engine, clock: ManualClock) -> None:
-    generation = [0]
-    layer = made(engine, clock, generation=lambda: generation[0])
+    writes = Writes()
+    layer = made(engine, clock, writes=writes)
     first = await layer.ask("acme", COUNT)
     clock.advance(0.9)
     assert await layer.ask("acme", COUNT) is first
-    generation[0] += 1
+    writes.note(NOW)
     assert await layer.ask("acme", COUNT) is not first
     clock.advance(1.1)
     await layer.ask("acme", COUNT)
     assert engine.asked == 3
     await layer.stop()
+
+
+async def test_what_is_over_is_read_again_only_after_a_late_event(engine: Engine, clock: ManualClock) -> None:
+    writes = Writes()
+    layer = made(engine, clock, writes=writes, config=LayerConfig(keep_seconds=0))
+    compared = Question.model_validate(
+        {"measures": ["events"], "time": {"from": "now-1h", "to": "now"}, "compare": "previous_period"}
+    )
+    asked = []
+    for note in (None, NOW, NOW - timedelta(minutes=90), None):
+        if note is not None:
+            writes.note(note)
+        before = engine.asked
+        await layer.ask("acme", compared)
+        asked.append(engine.asked - before)
+    assert asked == [2, 1, 2, 1], "both periods, the present one, both after a late event, the present one"
+    await layer.ask("rival", compared)
+    assert engine.asked == 8, "another tenant's is another's"
+    await layer.stop()
+
+
+async def test_the_past_is_kept_for_a_while_and_a_few(clock: ManualClock) -> None:
+    writes = Writes()
+    past: PastCache[int] = PastCache(writes, clock, size=2, seconds=60)
+    read: list[str] = []
+
+    async def get(key: str) -> int:
+        async def compute() -> int:
+            read.append(key)
+            return len(read)
+
+        return await past.get(key, NOW, compute)
+
+    assert [await get(key) for key in "aab"] == [1, 1, 2]
+    assert [await get(key) for key in "cba"] == [3, 2, 4], "the one asked for longest ago is gone"
+    clock.advance(61)
+    assert await get("b") == 5
+    for _ in range(5000):
+        writes.note(NOW)
+    assert await get("b") == 6, "more writes than are remembered"
 
 
 async def test_memory_is_bounded(engine: Engine, clock: ManualClock) -> None:

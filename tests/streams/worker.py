@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ async def main(folder: Path, moment: str) -> None:
     for topic in hub_topics(1):
         await log.create_topic(topic)
 
-    def stored(_: Block) -> None:
+    def stored(_: Block, _earliest: datetime) -> None:
         killer.at("stored")
         roller.roll()
         killer.at("rolled")

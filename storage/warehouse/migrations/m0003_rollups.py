@@ -7,6 +7,8 @@ be one part, to be visible all at once: so the tables have no partitions.
 Merging a quantile sketch takes some four microseconds: a month of the full hourly rollup has so many rows that reading
 the raw events would be quicker. A page's unfiltered questions read the slim ones, by model and by type alone, and a
 month's top users the daily one.
+
+A granule is read whole, and its sketches are most of the work: they are small here.
 """
 
 from typing import Final
@@ -47,8 +49,8 @@ _SUMS: Final = (
 )
 _SKETCH: Final = "AggregateFunction(quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99, 0.999), Nullable(Float32))"
 _STATES: Final = {"duration_ms_sketch": _SKETCH, "time_to_first_token_ms_sketch": _SKETCH}
-_UNIQUES: Final = {
-    "users_sketch": "AggregateFunction(uniq, String)",
+_USERS: Final = {"users_sketch": "AggregateFunction(uniq, String)"}
+_UNIQUES: Final = _USERS | {
     "sessions_sketch": "AggregateFunction(uniq, String)",
     "traces_sketch": "AggregateFunction(uniq, FixedString(16))",
 }
@@ -60,9 +62,7 @@ _USERS_1D: Final = {
     "input_tokens": _COUNT,
     "output_tokens": _COUNT,
     "cache_read_input_tokens": _COUNT,
-    "cost_usd": _MONEY,
-    "unpriced": _COUNT,
-}
+} | _COSTS
 
 
 def _sum(column: str, kind: str) -> str:
@@ -75,7 +75,12 @@ def _text(column: str) -> str:
 
 
 def _table(
-    name: str, before_time: tuple[str, ...], after_time: tuple[str, ...], kept: dict[str, str], days: int | None
+    name: str,
+    before_time: tuple[str, ...],
+    after_time: tuple[str, ...],
+    kept: dict[str, str],
+    days: int | None,
+    granule: int = 512,
 ) -> str:
     """A rollup sorted by tenant, some dimensions, time and the others; ``days`` None: each row says when it goes."""
     columns = [
@@ -97,7 +102,7 @@ ENGINE = $aggregating_merge_tree
 PRIMARY KEY ({", ".join(primary)})
 ORDER BY ({", ".join((*primary, *after_time))})
 TTL {"expires_at" if days is None else f"time + INTERVAL {days} DAY"}
-SETTINGS auto_statistics_types = '', $window = 10000, merge_with_ttl_timeout = 3600
+SETTINGS auto_statistics_types = '', index_granularity = {granule}, $window = 10000, merge_with_ttl_timeout = 3600
 """
 
 
@@ -106,9 +111,9 @@ _TABLES: Final = {
     "rollup_1m": _table("rollup_1m", ("type",), _DIMENSIONS, _SUMS | _STATES, 100),
     "rollup_1h": _table("rollup_1h", ("type",), _DIMENSIONS, _SUMS | _STATES | _UNIQUES, 800),
     "rollup_models_1h": _table(
-        "rollup_models_1h", ("type",), ("provider", "model", "status"), _SUMS | _STATES | _UNIQUES, 800
+        "rollup_models_1h", ("type",), ("provider", "model", "status"), _SUMS | _STATES | _USERS, 800, 64
     ),
-    "rollup_total_1h": _table("rollup_total_1h", ("type",), ("status",), _SUMS | _STATES | _UNIQUES, 800),
+    "rollup_total_1h": _table("rollup_total_1h", ("type",), ("status",), _SUMS | _STATES | _UNIQUES, 800, 64),
     "rollup_users_1h": _table(
         "rollup_users_1h", ("type",), ("user_id", "project", "environment", "status"), _USERS_1H, None
     ),

@@ -25,7 +25,7 @@ def notes(tmp_path: Path) -> Iterator[Any]:
 
 def test_a_block_is_in_every_table(warehouse: Warehouse, notes: Any) -> None:
     seen: list[Block] = []
-    writer = BlockWriter(warehouse, notes, "hub", roller(warehouse), seen.append)
+    writer = BlockWriter(warehouse, notes, "hub", roller(warehouse), lambda stored, _: seen.append(stored))
     writer.write(block(0))
     assert len({*totals(warehouse).values()}) == 1
     assert totals(warehouse)["events"][0] == warehouse.query("SELECT count() FROM payloads").scalar() == 200
