@@ -2,7 +2,8 @@
 
 For NDJSON, gzip and Arrow: a hub in one process, a load generator on the same cores, and the clock stops when a
 question sees every event. Beside it, in the same run, the engine's own insert of the same NDJSON into one plain table:
-one client, no door, no log, no price, no rollup.
+one client, no door, no log, no price, no rollup; as bodies of the size that the hub is sent, and as blocks of the size
+that the hub makes of them.
 """
 
 import asyncio
@@ -111,10 +112,10 @@ def ceiling(rows: int, blocks: int, block: int) -> None:
         client.close()
 
 
-def measured_ceiling(quick: bool) -> float:
-    """Median of three runs of :func:`ceiling`."""
-    blocks = 3 if quick else 9
-    code = f"from benchmarks.ingest import ceiling; ceiling(1000, {blocks}, 100_000)"
+def measured_ceiling(quick: bool, block: int) -> float:
+    """Median of three runs of :func:`ceiling` with blocks of ``block`` events."""
+    blocks = 2 + (200_000 if quick else 800_000) // block
+    code = f"from benchmarks.ingest import ceiling; ceiling({min(1000, block)}, {blocks}, {block})"
     runs = [
         float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True).stdout)
         for _ in range(1 if quick else 3)
@@ -138,18 +139,19 @@ def main() -> None:
         "gzip": (lambda number: GzipBody(args.rows, number, count), compressed, "gzip"),
         "arrow": (partial(ArrowBody, args.rows), seconds, ""),
     }
-    ceiling_first = measured_ceiling(args.quick)
+    sizes = {"blocks": 100_000, "bodies": args.rows}
+    ceilings = {name: [measured_ceiling(args.quick, size)] for name, size in sizes.items()}
     for name, (make, length, encoding) in doors.items():
         if args.only in (None, name):
             measured = asyncio.run(run(make, length, args.connections, encoding))
             figures |= {f"{name}_{key}": value for key, value in measured.items()}
-    engine = statistics.mean([ceiling_first, measured_ceiling(args.quick)])
-    figures["engine_ndjson_insert_per_s"] = round(engine)
-    ratios = {
-        f"{name}_over_engine": round(figures[f"{name}_events_per_s"] / engine, 3)
-        for name in doors
-        if f"{name}_events_per_s" in figures
-    }
+    ratios: dict[str, float] = {}
+    for name, size in sizes.items():
+        engine = statistics.mean([*ceilings[name], measured_ceiling(args.quick, size)])
+        figures[f"engine_ndjson_{name}_per_s"] = round(engine)
+        for door in doors:
+            if f"{door}_events_per_s" in figures:
+                ratios[f"{door}_over_engine_{name}"] = round(figures[f"{door}_events_per_s"] / engine, 3)
     if {"ndjson_events_per_s", "gzip_events_per_s"} <= figures.keys():
         ratios["gzip_over_ndjson"] = round(figures["gzip_events_per_s"] / figures["ndjson_events_per_s"], 3)
     report("ingest", before, figures, ratios, args.out)

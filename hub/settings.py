@@ -45,7 +45,7 @@ class Settings(BaseModel):
     gather_events: int = Field(5000, ge=1, description="How many events a door gathers at most.")
     inflight_bytes: int = Field(256 << 20, ge=1 << 20, description="Bytes in the doors from which on they answer 503.")
     block_rows: int = Field(100_000, ge=1, description="Rows of a warehouse insert at most.")
-    block_linger_ms: float = Field(450.0, ge=0, le=10_000, description="How long a block gathers before its insert.")
+    block_linger_ms: float = Field(250.0, ge=0, le=10_000, description="How long a block gathers before its insert.")
     dedupe_seconds: int = Field(600, ge=0, description="How long an event id is remembered.")
     dedupe_events: int = Field(1_000_000, ge=0, description="How many event ids of a tenant are remembered at most.")
     log_retention_hours: float = Field(24.0, gt=0, description="How long the log keeps records for replay.")
