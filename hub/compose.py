@@ -159,7 +159,7 @@ class Hub:
         self._stack.callback(journal.close)
         writer = BlockWriter(self.warehouse, journal, wiring.GROUP, self.roller, self._stored)
         return Streams(
-            wiring.streams_config(self.settings, log.partitions(EVENTS)),
+            wiring.streams_config(self.settings, log.partitions(EVENTS), alone=self.role == "streams"),
             log,
             writer,
             self.clock,

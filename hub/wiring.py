@@ -31,8 +31,8 @@ def limits(settings: Settings) -> Limits:
     )
 
 
-def streams_config(settings: Settings, partitions: int) -> StreamsConfig:
-    """Sizes and times of the streams."""
+def streams_config(settings: Settings, partitions: int, *, alone: bool = False) -> StreamsConfig:
+    """Sizes and times of the streams; a process that does nothing else (``alone``) ends when they give up."""
     return StreamsConfig(
         broker_url=settings.broker_url,
         group=GROUP,
@@ -41,6 +41,7 @@ def streams_config(settings: Settings, partitions: int) -> StreamsConfig:
         linger_s=settings.block_linger_ms / 1000,
         block_rows=settings.block_rows,
         window=Window(seconds=settings.dedupe_seconds, events=settings.dedupe_events),
+        exit_on_give_up=alone,
     )
 
 

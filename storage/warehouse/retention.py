@@ -1,12 +1,8 @@
-"""What leaves the warehouse, and how full its disk is."""
+"""What leaves the warehouse."""
 
-import shutil
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.errors import SlowDown
-from storage.warehouse.address import Folder
 from storage.warehouse.client import Warehouse
 
 #: Tables whose rows carry ``expires_at``, with the aggregate that a rollup keeps of it.
@@ -21,15 +17,6 @@ TENANT_TABLES: Final = (
     "rollup_models_1h",
     "rollup_total_1h",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TableUse:
-    """Disk use of one table."""
-
-    table: str
-    rows: int
-    bytes: int
 
 
 class Retention:
@@ -76,52 +63,6 @@ class Retention:
     def _mutate(self, statement: str) -> None:
         # Mutations take no server-side parameters: tenants are quoted here, all else is a number.
         self._warehouse.command(statement, settings={"mutations_sync": 2})
-
-
-class DiskWatch:
-    """Says how much the tables hold and how much disk is left.
-
-    Parameters
-    ----------
-    warehouse
-        An open warehouse.
-    low_bytes
-        With less free disk than this, :meth:`check` asks the doors to slow down.
-    """
-
-    def __init__(self, warehouse: Warehouse, low_bytes: int = 1 << 30) -> None:
-        self._warehouse = warehouse
-        self._low_bytes = low_bytes
-
-    def tables(self) -> list[TableUse]:
-        """Use of each table, the largest first."""
-        rows = self._warehouse.query(
-            "SELECT table, sum(rows), sum(bytes_on_disk) AS bytes FROM system.parts"
-            " WHERE active AND database = {database:String} GROUP BY table ORDER BY bytes DESC, table",
-            {"database": self._warehouse.database},
-        )
-        return [TableUse(*row) for row in rows.rows]
-
-    def free_bytes(self) -> int:
-        """Free bytes where the data is: of the folder's disk, or the least of the server's disks."""
-        address = self._warehouse.address
-        if isinstance(address, Folder):
-            return shutil.disk_usage(address.path).free
-        return int(self._warehouse.query("SELECT min(free_space) FROM system.disks").scalar())
-
-    def check(self) -> None:
-        """Do nothing while there is room.
-
-        Raises
-        ------
-        SlowDown
-            When the disk is nearly full: better to refuse events than to lose them.
-        """
-        free = self.free_bytes()
-        if free < self._low_bytes:
-            raise SlowDown(
-                f"Only {free >> 20} MiB of disk are free: free some, or shorten the retention.", retry_after=60
-            )
 
 
 def _text(value: str) -> str:

@@ -1,14 +1,11 @@
 """Retention by tenant and table, deletion of tenants, the disk."""
 
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
-from core.errors import SlowDown
-from storage.warehouse import retention as module
 from storage.warehouse.client import Warehouse
-from storage.warehouse.retention import TENANT_TABLES, DiskWatch, Retention
+from storage.warehouse.retention import TENANT_TABLES, Retention
 from tests.storage.warehouse.rows import NOW, events, insert_and_roll
 
 TENANT = "o'brien\\"
@@ -57,13 +54,3 @@ def test_only_tables_of_tenants(warehouse: Warehouse) -> None:
         Retention(warehouse).restamp("acme", "rollup_1h", timedelta(days=1))
     with pytest.raises(ValueError, match="schema_migrations"):
         Retention(warehouse).delete_before("acme", "schema_migrations", NOW)
-
-
-def test_the_disk_is_watched(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    warehouse.insert("events", events(0, 10))
-    watch = DiskWatch(warehouse, low_bytes=1000)
-    assert {use.table: use.rows for use in watch.tables()}["events"] == 10
-    watch.check()
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _path: SimpleNamespace(free=999))
-    with pytest.raises(SlowDown, match="disk"):
-        watch.check()
