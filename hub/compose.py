@@ -181,8 +181,8 @@ class Hub:
             surroundings = replace(surroundings, watermark=streams.watermark)
         if self.role == "all":
             # Nobody else writes: this process knows what is not rolled up yet.
-            behind = partial(self.roller.behind_since, partitions)
-            surroundings = replace(surroundings, behind_since=behind, writes=self._writes)
+            level = partial(self.roller.level, partitions)
+            surroundings = replace(surroundings, level=level, holds=self.roller.holds, writes=self._writes)
         # Half of the cores for one question: on small machines the others are asking, and events flow in.
         threads = max(1, (os.cpu_count() or 2) // 2)
         config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)

@@ -17,6 +17,7 @@ from semantic.parameters import Parameters
 from semantic.question import MAX_ROWS, Order, Question
 from semantic.sources import Segment, Source, by_source, cover, merged, nothing, time_condition
 from semantic.times import EPOCH, grain, is_relative, parse_moment, zone
+from storage.warehouse.roller import UNKNOWN, Level
 
 #: Longest range, in buckets of the granularity and in days.
 MAX_BUCKETS: Final = 11_000
@@ -45,6 +46,8 @@ class Compiled:
         Names of the sources, coarsest first, joined by ``+``.
     limit
         Most rows of the statement; one more is asked for, to know whether there are more.
+    reads_behind
+        Whether it reads raw events that the rollups do not have yet.
     """
 
     sql: str
@@ -56,6 +59,7 @@ class Compiled:
     buckets: Buckets | None
     source: str
     limit: int
+    reads_behind: bool = False
 
 
 def time_range(question: Question, now: datetime) -> tuple[datetime, datetime]:
@@ -93,7 +97,7 @@ def compile_question(
     *,
     within: tuple[datetime, datetime] | None = None,
     series: int | None = None,
-    behind_since: datetime | None = EPOCH,
+    level: Level = UNKNOWN,
 ) -> Compiled:
     """The SQL of a question.
 
@@ -111,9 +115,8 @@ def compile_question(
         The range in place of the question's own (the previous period).
     series
         With granularity and dimensions: only so many series, the first by ``order``; default the question's ``limit``.
-    behind_since
-        The earliest time of an event that rollups may not have yet; None when they have all. Ranges that end before it
-        need no look at the raw events.
+    level
+        How far the rollups are. Ranges that end before the earliest event behind need no look at the raw events.
 
     Raises
     ------
@@ -122,7 +125,7 @@ def compile_question(
     """
     start, end = within or time_range(question, now)
     grid = _grid(question, start, end)
-    compiler = _Compiler(question, tenant, now, sources, start, end, grid, behind_since)
+    compiler = _Compiler(question, tenant, now, sources, start, end, grid, level)
     return compiler.compile(series or question.limit)
 
 
@@ -166,10 +169,10 @@ class _Compiler:
         start: datetime,
         end: datetime,
         grid: Buckets | None,
-        behind_since: datetime | None,
+        level: Level,
     ) -> None:
         self.question, self.grid, self.events = question, grid, sources[-1]
-        self.behind_since = behind_since
+        self.level, self.reads_behind = level, False
         self.start, self.end = start, end
         self.parameters = Parameters()
         self.tenant = self.parameters.add(tenant, "String")
@@ -207,6 +210,7 @@ class _Compiler:
             self.grid,
             "+".join(names) or "none",
             rows,
+            self.reads_behind,
         )
 
     def _filters(self) -> str:
@@ -295,9 +299,11 @@ class _Compiler:
         plain = [segment for segment in self.segments if not segment.source.seconds]
         parts = [time_condition(self.events, plain, self.parameters)] if plain else []
         for source, ranges in found:
-            late = [item for item in ranges if self.behind_since is not None and item.end > self.behind_since]
-            if late and source.behind:
-                parts.append(f"{time_condition(self.events, late, self.parameters)} AND {source.behind}")
+            late = [item for item in ranges if self.level.since is not None and item.end > self.level.since]
+            if late and source.partitions:
+                self.reads_behind = True
+                marks = [self.parameters.add(mark, "UInt64") for mark in self.level.marks.get(source.table, ())]
+                parts.append(f"{time_condition(self.events, late, self.parameters)} AND {source.behind(marks)}")
         return parts[0] if len(parts) == 1 else " OR ".join(f"({part})" for part in parts)
 
     def _part(

@@ -1,7 +1,7 @@
 """The one place that questions about events go through."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from semantic.cache import PastCache, SingleFlight, Writes
 from semantic.compile import MAX_BUCKETS, Compiled, compile_question, time_range
 from semantic.question import MAX_ROWS, Question
 from semantic.sources import Source
-from semantic.times import EPOCH
+from storage.warehouse.roller import UNKNOWN, Level
 from storage.warehouse.rows import Rows
 from storage.warehouse.session import Settings
 
@@ -39,8 +39,12 @@ def _no_rates(_tenant: str) -> Mapping[str, float]:
     return {}
 
 
-def _always_behind() -> datetime | None:
-    return EPOCH
+def _no_level() -> Level:
+    return UNKNOWN
+
+
+def _may_have_moved(_: Level) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,15 @@ class Surroundings:
         Up to when everything of a tenant is visible.
     rates
         A tenant's units of a currency per US dollar, by ISO code.
-    behind_since
-        The earliest time of an event that rollups may not have yet; None when they have all.
+    level, holds
+        How far the rollups are, and whether they still are.
     """
 
     writes: Writes | None = None
     watermark: Callable[[str], datetime | None] = _no_watermark
     rates: Callable[[str], Mapping[str, float]] = _no_rates
-    behind_since: Callable[[], datetime | None] = _always_behind
+    level: Callable[[], Level] = _no_level
+    holds: Callable[[Level], bool] = _may_have_moved
 
 
 @dataclass(slots=True)
@@ -181,11 +186,13 @@ class SemanticLayer:
         began = self._clock.monotonic()
         now = self._clock.now()
         rates = self._rates(tenant, question)
-        compiled = self._compile(tenant, question, now)
-        asked = [self._cells(tenant, question, now, compiled)]
+        within = time_range(question, now)
+        asked = [self._cells(tenant, question, now, within)]
         if question.compare:
-            asked.append(self._cells(tenant, question, now, self._previous(tenant, question, now)))
+            start, end = within
+            asked.append(self._cells(tenant, question, now, (start - (end - start), start)))
         (cells, read), *others = await asyncio.gather(*asked)
+        compiled = cells.compiled
         columns = columns_of(cells.compiled, compare=bool(question.compare), currency=question.currency)
         rows = assemble(cells, others[0][0] if others else None)
         truncated = len(rows) > MAX_ROWS or cells.cut
@@ -216,42 +223,48 @@ class SemanticLayer:
             )
         return rates
 
-    def _previous(self, tenant: str, question: Question, now: datetime) -> Compiled:
-        start, end = time_range(question, now)
-        return self._compile(tenant, question, now, within=(start - (end - start), start))
+    async def _cells(
+        self, tenant: str, question: Question, now: datetime, within: tuple[datetime, datetime]
+    ) -> tuple[Cells, int]:
+        """The cells of a range; asked again for fewer series where they are too many."""
+        compiled, found = await self._read(tenant, question, now, within)
+        cut = len(found.rows) > compiled.limit
+        if cut and compiled.buckets and compiled.dimensions:
+            series = max(1, MAX_ROWS // min(compiled.buckets.count(*within), MAX_BUCKETS))
+            again, more = await self._read(tenant, question, now, within, series)
+            return Cells(again, more.rows[: again.limit], cut=True), found.rows_read + more.rows_read
+        return Cells(compiled, found.rows[: compiled.limit], cut=cut), found.rows_read
 
-    def _compile(
+    async def _read(
         self,
         tenant: str,
         question: Question,
         now: datetime,
-        within: tuple[datetime, datetime] | None = None,
+        within: tuple[datetime, datetime],
         series: int | None = None,
-    ) -> Compiled:
-        behind = self._around.behind_since()
-        return compile_question(question, tenant, now, self._sources, within=within, series=series, behind_since=behind)
+    ) -> tuple[Compiled, Rows]:
+        """A question's statement and its rows.
 
-    async def _cells(self, tenant: str, question: Question, now: datetime, compiled: Compiled) -> tuple[Cells, int]:
-        """The rows of a statement; asked again for fewer series where they are too many."""
-        found = await self._read(tenant, compiled, now)
-        cut = len(found.rows) > compiled.limit
-        if cut and compiled.buckets and compiled.dimensions:
-            series = max(1, MAX_ROWS // min(compiled.buckets.count(compiled.start, compiled.end), MAX_BUCKETS))
-            within = (compiled.start, compiled.end)
-            again = self._compile(tenant, question, now, within, series)
-            more = await self._read(tenant, again, now)
-            return Cells(again, more.rows[: again.limit], cut=True), found.rows_read + more.rows_read
-        return Cells(compiled, found.rows[: compiled.limit], cut=cut), found.rows_read
+        Asking for the marks of the rollups costs as much as a small question. Where this process folds, it knows them;
+        if a fold came between, the statement is asked once more and reads them itself.
+        """
+        for level in (self._around.level(), UNKNOWN):
+            compiled = compile_question(question, tenant, now, self._sources, within=within, series=series, level=level)
+            rows = await self._rows(tenant, compiled, now)
+            if not (compiled.reads_behind and level.marks) or self._around.holds(level):
+                break
+        return compiled, rows
 
-    async def _read(self, tenant: str, compiled: Compiled, now: datetime) -> Rows:
-        """The rows of a question's statement; those of a range that is over may be known already."""
+    async def _rows(self, tenant: str, compiled: Compiled, now: datetime) -> Rows:
+        """The rows of a statement; those of a range that is over may be known already."""
         threads = self.config.threads if "events" not in compiled.source else 0
-        if self._past is None or compiled.end > now:
-            return await self._run(tenant, compiled.sql, compiled.parameters, threads)
-        key = (compiled.sql, repr(sorted(compiled.parameters.items())))
-        return await self._past.get(
-            key, compiled.end, lambda: self._run(tenant, compiled.sql, compiled.parameters, threads)
-        )
+
+        def run() -> Awaitable[Rows]:
+            return self._run(tenant, compiled.sql, compiled.parameters, threads)
+
+        if self._past is None or compiled.end > now or compiled.reads_behind:
+            return await run()
+        return await self._past.get((compiled.sql, repr(sorted(compiled.parameters.items()))), compiled.end, run)
 
     async def _run(self, tenant: str, sql: str, parameters: Mapping[str, Any], threads: int = 0) -> Rows:
         turn = self._enter(tenant)

@@ -8,7 +8,7 @@ from typing import Final
 from semantic.aggregates import Aggregate
 from semantic.parameters import Parameters
 from semantic.times import EPOCH, micros
-from storage.warehouse.rollups import ACCURACY, EMPTY, LEVELS, ROLLUPS, Rollup, behind
+from storage.warehouse.rollups import ACCURACY, EMPTY, LEVELS, ROLLUPS, Rollup, behind, mark
 
 #: What an aggregate keeps in a rollup: (function, argument, condition, types) → column.
 Kept = dict[tuple[str, str, str, tuple[str, ...]], str]
@@ -40,8 +40,8 @@ class Source:
         Aggregates that it keeps, as rollups tell of them.
     lifetime
         How far back it reaches; None for as far as the events.
-    behind
-        Condition on raw events that it does not have yet; empty when it always has all.
+    partitions
+        Of the log: for each a rollup says how far it has the events. 0 where a source has all of them.
     """
 
     name: str
@@ -51,12 +51,22 @@ class Source:
     dimensions: frozenset[str] | None = None
     kept: Kept = field(default_factory=dict)
     lifetime: timedelta | None = None
-    behind: str = ""
+    partitions: int = 0
 
     @property
     def tells_types(self) -> bool:
         """Whether rows know their event type; where they do not, the aggregates are kept of certain types."""
         return self.dimensions is None or "type" in self.dimensions
+
+    def behind(self, marks: Sequence[str] | None) -> str:
+        """Condition on raw events that it does not have yet.
+
+        Parameters
+        ----------
+        marks
+            SQL of the position that it reaches, by partition; None: the statement reads them itself.
+        """
+        return behind(marks or [mark(self.table, partition) for partition in range(self.partitions)])
 
     def has(self, columns: frozenset[str], aggregates: Sequence[Aggregate]) -> bool:
         """Whether it can tell ``columns`` apart and keeps every one of ``aggregates``, of their types."""
@@ -230,8 +240,7 @@ def time_condition(source: Source, segments: Sequence[Segment], parameters: Para
 
 def _rollup(item: Rollup, partitions: int) -> Source:
     kept: Kept = {(entry.function, entry.argument, entry.where, entry.types): entry.column for entry in item.kept}
-    late = behind(item.name, partitions)
-    return Source(item.name, item.name, item.seconds, "time", item.dimensions, kept, item.retention, late)
+    return Source(item.name, item.name, item.seconds, "time", item.dimensions, kept, item.retention, partitions)
 
 
 def warehouse_sources(partitions: int = 1) -> tuple[Source, ...]:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from core.clock import Clock
 from core.errors import Retryable
 from storage.warehouse.client import INSERT_SETTINGS, Warehouse
-from storage.warehouse.rollups import LANE_BITS, MARK, ROLLUPS, Rollup
+from storage.warehouse.rollups import LANE_BITS, MARK, ROLLUPS, Rollup, mark
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,30 @@ class RollerConfig:
     round_rows: int = 400_000
     spread: timedelta = timedelta(minutes=15)
     spread_rows: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How far the rollups are.
+
+    Parameters
+    ----------
+    since
+        The earliest time of an event that is stored and perhaps in no rollup; None when all of them are.
+    marks
+        Rollup → the position that it reaches, by partition. Empty where that is not known: a fold is under way, or
+        another process folds.
+    version
+        Changes with every fold: see :meth:`Roller.holds`.
+    """
+
+    since: datetime | None
+    marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    version: int = 0
+
+
+#: What holds whoever folds, and whatever is under way.
+UNKNOWN: Final = Level(_EPOCH)
 
 
 @dataclass(slots=True)
@@ -96,6 +120,8 @@ class Roller:
         self._warehouse, self._clock, self._rollups = warehouse, clock, tuple(rollups)
         self.config = config or RollerConfig()
         self._lanes: dict[int, _Lane] = {}
+        self._version = 0
+        self._uncertain: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._rolling = threading.Lock()
 
@@ -136,18 +162,28 @@ class Roller:
             if rows:
                 lane.waiting.append(_Stored(position, rows, earliest, self._clock.monotonic()))
 
-    def behind_since(self, partitions: int) -> datetime | None:
-        """The earliest time of an event that is stored and perhaps in no rollup; None when all of them are.
+    def level(self, partitions: int) -> Level:
+        """How far the rollups are, without asking the warehouse; for a process that does all the folding.
 
         Parameters
         ----------
         partitions
-            How many this process writes: as long as it has not taken all of them up, any event may be behind.
+            How many there are: as long as not all of them are taken up, any event may be behind.
         """
         with self._lock:
             if len(self._lanes) < partitions:
-                return _EPOCH
-            return min((item.earliest for lane in self._lanes.values() for item in lane.waiting), default=None)
+                return UNKNOWN
+            since = min((item.earliest for lane in self._lanes.values() for item in lane.waiting), default=None)
+            if self._uncertain:
+                return Level(since)
+            lanes = [self._lanes[partition] for partition in range(partitions)]
+            marks = {rollup.name: tuple(lane.through[rollup.name] for lane in lanes) for rollup in self._rollups}
+            return Level(since, marks, self._version)
+
+    def holds(self, level: Level) -> bool:
+        """Whether nothing was folded since: what was read by the marks of this level is exact."""
+        with self._lock:
+            return level.version == self._version
 
     def rows_behind(self) -> int:
         """Events that are stored and not in the rollups."""
@@ -187,8 +223,7 @@ class Roller:
                 if high is None:
                     lane.through[rollup.name] = stored  # nothing is there: expired, or positions of a lost attempt
                     break
-                self._fold(rollup, partition, lane.through[rollup.name], high)
-                lane.through[rollup.name] = self._mark(rollup, partition)
+                lane.through[rollup.name] = self._fold(rollup, partition, lane.through[rollup.name], high)
                 if lane.through[rollup.name] <= low:
                     raise Retryable(f"{rollup.name} did not take the fold of position {low}; it is tried again.")
                 folds += 1
@@ -209,7 +244,8 @@ class Roller:
             high, rows = position, rows + count
         return high
 
-    def _fold(self, rollup: Rollup, partition: int, low: int, high: int) -> None:
+    def _fold(self, rollup: Rollup, partition: int, low: int, high: int) -> int:
+        """Fold, and ask how far the rollup reaches now. Until that is known, its mark is uncertain."""
         settings: dict[str, str | int | float] = {
             **INSERT_SETTINGS,
             "insert_deduplication_token": f"{rollup.name}/{partition}/{low}",
@@ -219,10 +255,19 @@ class Roller:
         since = 0 if rollup.retention is None else int((self._clock.now() - rollup.retention).timestamp())
         first = max(low, partition << LANE_BITS)
         values = {"low": first, "high": high, "mark": MARK + partition, "since": since}
+        with self._lock:
+            self._uncertain.add((rollup.name, partition))
+            self._version += 1
         self._warehouse.command(rollup.fold, values, settings=settings)
+        reached = self._mark(rollup, partition)
+        with self._lock:
+            # the lane may have been taken up anew meanwhile
+            through = self._lanes[partition].through
+            through[rollup.name] = max(reached, through[rollup.name])
+            self._uncertain.discard((rollup.name, partition))
+            self._version += 1
+        return reached
 
     def _mark(self, rollup: Rollup, partition: int) -> int:
         """How far a rollup reaches; 0 when it has nothing of the partition."""
-        where = "WHERE tenant = '' AND time = toDateTime({mark:UInt32}, 'UTC')"
-        text = f"SELECT max(through) FROM {rollup.name} {where}"  # noqa: S608 - the hub's own names
-        return int(self._warehouse.query(text, {"mark": MARK + partition}).scalar())
+        return int(self._warehouse.query(f"SELECT {mark(rollup.name, partition)}").scalar())

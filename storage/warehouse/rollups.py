@@ -10,7 +10,7 @@ holds, and the mark that says so, become visible in the same instant, so an answ
 and of the raw events those behind the mark (:func:`behind`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
@@ -122,23 +122,29 @@ WHERE 0
 """  # noqa: S608 - all names are of this file
 
 
-def behind(rollup: str, partitions: int) -> str:
-    """SQL condition on ``events``: rows that ``rollup`` does not have yet.
+def mark(rollup: str, partition: int) -> str:
+    """SQL of the position that ``rollup`` reaches in a partition.
 
-    The mark is read by a scalar subquery. A statement sees one snapshot of each table
-    (``enable_shared_storage_snapshot_in_query``, on by default): the mark belongs to the rows that it reads.
+    A statement sees one snapshot of each table (``enable_shared_storage_snapshot_in_query``, on by default): the mark
+    belongs to the rows that the statement reads.
+    """
+    return (
+        f"(SELECT max(through) FROM {rollup} "  # noqa: S608 - the hub's own names
+        f"WHERE tenant = '' AND time = toDateTime({MARK + partition}, 'UTC'))"
+    )
+
+
+def behind(reached: Sequence[str]) -> str:
+    """SQL condition on ``events``: rows that a rollup does not have yet, given what it reaches by partition.
 
     Examples
     --------
-    >>> print(behind("rollup_1m", 1).replace(" AND ", "\\n"))
-    position > greatest(0, (SELECT max(through) FROM rollup_1m WHERE tenant = ''
-    time = toDateTime(4102444800, 'UTC')))
-    position < 281474976710656
+    >>> behind(["{p0:UInt64}"])
+    'position > greatest(0, {p0:UInt64}) AND position < 281474976710656'
     """
     lanes = [
-        f"position > greatest({lane << LANE_BITS}, (SELECT max(through) FROM {rollup} "  # noqa: S608 - own names
-        f"WHERE tenant = '' AND time = toDateTime({MARK + lane}, 'UTC'))) AND position < {(lane + 1) << LANE_BITS}"
-        for lane in range(partitions)
+        f"position > greatest({lane << LANE_BITS}, {position}) AND position < {(lane + 1) << LANE_BITS}"
+        for lane, position in enumerate(reached)
     ]
     return lanes[0] if len(lanes) == 1 else f"({' OR '.join(f'({lane})' for lane in lanes)})"
 

@@ -16,6 +16,7 @@ from semantic.layer import LayerConfig, SemanticLayer, Surroundings
 from semantic.question import Question
 from semantic.sources import warehouse_sources
 from storage.warehouse.client import Warehouse
+from storage.warehouse.roller import Level
 from storage.warehouse.rows import Rows
 from tests.semantic.naive import NAIVE
 from tests.semantic.rows import NOW, Event
@@ -32,10 +33,11 @@ class Engine:
         self.free.set()
         self.error: HubError | None = None
         self.settings: dict[str, Any] = {}
+        self.sql = ""
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Any = None) -> Rows:
         self.asked += 1
-        self.settings = settings
+        self.settings, self.sql = settings, sql
         assert self.free.wait(10)
         if self.error:
             raise self.error
@@ -92,7 +94,7 @@ async def test_memory_is_short_and_ends_with_a_write(engine: Engine, clock: Manu
 
 async def test_what_is_over_is_read_again_only_after_a_late_event(engine: Engine, clock: ManualClock) -> None:
     writes = Writes()
-    layer = made(engine, clock, writes=writes, config=LayerConfig(keep_seconds=0))
+    layer = made(engine, clock, writes=writes, level=lambda: Level(None), config=LayerConfig(keep_seconds=0))
     compared = Question.model_validate(
         {"measures": ["events"], "time": {"from": "now-1h", "to": "now"}, "compare": "previous_period"}
     )
@@ -106,6 +108,23 @@ async def test_what_is_over_is_read_again_only_after_a_late_event(engine: Engine
     assert asked == [2, 1, 2, 1], "both periods, the present one, both after a late event, the present one"
     await layer.ask("rival", compared)
     assert engine.asked == 8, "another tenant's is another's"
+    await layer.stop()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_known_marks_are_used_unless_a_fold_came_between(
+    engine: Engine, clock: ManualClock, *, moved: bool
+) -> None:
+    level = Level(NOW - timedelta(seconds=5), {"rollup_1m": (77,)}, version=4)
+    layer = made(engine, clock, level=lambda: level, holds=lambda _: not moved)
+    question = Question.model_validate({"measures": ["events"], "time": {"from": "now-1h", "to": "now"}})
+    await layer.ask("acme", question)
+    assert engine.asked == 1 + moved
+    assert ("max(through)" in engine.sql) == moved
+    past = Question.model_validate({"measures": ["events"], "time": {"from": "now-2h/h", "to": "now-1h/h"}})
+    await layer.ask("acme", past)
+    assert "events WHERE" not in engine.sql, "nothing behind is so old"
+    assert engine.asked == 2 + moved
     await layer.stop()
 
 

@@ -2,14 +2,19 @@
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from core.clock import ManualClock
 from semantic.answer import Answer
-from semantic.layer import SemanticLayer
+from semantic.layer import SemanticLayer, Surroundings
 from semantic.measures import MEASURES
 from semantic.question import Question
+from semantic.sources import warehouse_sources
+from storage.warehouse.client import Warehouse
+from storage.warehouse.roller import Roller
 from tests.semantic.naive import NAIVE
 from tests.semantic.rows import NOW, Event
 
@@ -101,6 +106,19 @@ async def test_grouping_is_the_naive_grouping(layer: SemanticLayer, events: list
     assert {(row[0], row[1]): row[2:] for row in answer.rows} == {
         key: [len(rows), NAIVE["total_tokens"](rows)] for key, rows in groups.items()
     }
+
+
+async def test_known_marks_give_the_same(warehouse: Warehouse, layer: SemanticLayer, clock: ManualClock) -> None:
+    roller = Roller(warehouse, clock)
+    roller.resume(0, complete=True)
+    surroundings = Surroundings(level=partial(roller.level, 1), holds=roller.holds)
+    knowing = SemanticLayer(warehouse, warehouse_sources(), clock, surroundings=surroundings)
+    assert roller.level(1).marks
+    for dimension in (None, "model", "user_id"):
+        given = {"measures": ["events", "requests", "cost_usd"], "time": {"from": "now-7d", "to": "now"}}
+        question = Question.model_validate(given | ({"dimensions": [dimension]} if dimension else {}))
+        assert (await knowing.ask("acme", question)).rows == (await layer.ask("acme", question)).rows
+    await knowing.stop()
 
 
 async def test_rollups_are_used(layer: SemanticLayer) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from core.clock import ManualClock
 from core.errors import Retryable
 from storage.warehouse.client import Warehouse
-from storage.warehouse.roller import Roller, RollerConfig
-from storage.warehouse.rollups import LANE_BITS, MARK, ROLLUPS, behind
+from storage.warehouse.roller import UNKNOWN, Roller, RollerConfig
+from storage.warehouse.rollups import LANE_BITS, MARK, ROLLUPS, behind, mark
 from tests.storage.warehouse.rows import EVERY_TABLE, NOW, events, numbered, roller, totals
 
 CONFIG = RollerConfig(seconds=5, rows=1000, round_rows=300, spread_rows=40)
@@ -111,13 +111,13 @@ def test_a_new_process_goes_on_where_the_marks_say(warehouse: Warehouse) -> None
     first.roll()
     position = put(warehouse, first, events(100, 100))
     second = Roller(warehouse, ManualClock(NOW), CONFIG)
-    assert second.behind_since(1) is not None, "as long as it does not know, any event may be behind"
+    assert second.level(1) == UNKNOWN, "as long as it does not know, any event may be behind"
     second.resume(0, complete=True)
     assert (second.rows_behind(), second.due_in()) == (100, 0.0)
-    assert second.behind_since(1) == NOW - timedelta(seconds=49)
+    assert second.level(1).since == NOW - timedelta(seconds=49)
     assert second.take(0, 1)[0] == position + 1
     second.roll()
-    assert (counts(warehouse), second.behind_since(1)) == ({200}, None)
+    assert (counts(warehouse), second.level(1).since) == ({200}, None)
 
 
 def test_two_that_fold_the_same_count_it_once(warehouse: Warehouse) -> None:
@@ -168,9 +168,25 @@ def test_a_fold_that_fails_is_made_again(warehouse: Warehouse, at: int, *, after
     with pytest.raises(Retryable):
         rolling.roll()
     assert rolling.rows_behind() == 100
-    put(warehouse, rolling, events(100, 100))
+    assert rolling.level(1).marks == {}, "nobody knows whether the fold was made"
+    position = put(warehouse, rolling, events(100, 100))
     rolling.roll()
     assert (counts(warehouse), rolling.rows_behind()) == ({200}, 0)
+    assert set(rolling.level(1).marks.values()) == {(position,)}
+
+
+def test_a_level_holds_until_the_next_fold(warehouse: Warehouse) -> None:
+    rolling = roller(warehouse)
+    for partition in (0, 1):
+        rolling.resume(partition, complete=True)
+    before = rolling.level(2)
+    position = put(warehouse, rolling, events(0, 10))
+    assert rolling.holds(before)
+    rolling.roll()
+    assert not rolling.holds(before)
+    after = rolling.level(2)
+    assert (after.since, after.marks["rollup_1h"]) == (None, (position, 0))
+    assert rolling.holds(after)
 
 
 def test_a_rollup_that_takes_nothing_is_said(warehouse: Warehouse) -> None:
@@ -232,7 +248,9 @@ def test_rollup_and_what_is_behind_are_all_events(clean: Warehouse, steps: list[
             stored += 10
         for rollup in ROLLUPS:
             kept = clean.query(f"SELECT sum(events) FROM {rollup.name}").scalar()
-            late = clean.query(f"SELECT count() FROM events WHERE {behind(rollup.name, 2)}").scalar()
+            late = clean.query(
+                f"SELECT count() FROM events WHERE {behind([mark(rollup.name, 0), mark(rollup.name, 1)])}"
+            ).scalar()
             assert kept + late == stored
 
 
@@ -243,7 +261,7 @@ def test_an_answer_is_exact_at_any_moment(warehouse: Warehouse) -> None:
     rolling.resume(0, complete=True)
     text = f"""SELECT sum(n) FROM (
         SELECT sum(events) AS n FROM rollup_1m WHERE tenant = 'acme'
-        UNION ALL SELECT count() AS n FROM events WHERE tenant = 'acme' AND {behind("rollup_1m", 1)})"""
+        UNION ALL SELECT count() AS n FROM events WHERE tenant = 'acme' AND {behind([mark("rollup_1m", 0)])})"""
     stored, wrong, done = [0], [], threading.Event()
 
     def ask(pause_ms: int) -> None:
@@ -272,7 +290,7 @@ def test_an_answer_is_exact_at_any_moment(warehouse: Warehouse) -> None:
 
 
 def test_lanes_do_not_touch() -> None:
-    one, two = behind("rollup_1h", 2)[1:-1].split(" OR ")
+    one, two = behind([mark("rollup_1h", 0), mark("rollup_1h", 1)])[1:-1].split(" OR ")
     assert f"position < {1 << LANE_BITS}" in one
     assert f"greatest({1 << LANE_BITS}, " in two
     assert f"toDateTime({MARK + 1}, 'UTC')" in two
