@@ -128,7 +128,9 @@ def main() -> None:
         hub.start()
         try:
             stored = hub.visible()
+            cpu, began = hub.cpu_seconds(), time.monotonic()
             latencies = asyncio.run(run(hub, args.users, args.rate, 6 if args.quick else 60, args.pause))
+            busy = (hub.cpu_seconds() - cpu) / (time.monotonic() - began)
             resident = hub.resident_mb()
         finally:
             hub.kill()
@@ -140,6 +142,7 @@ def main() -> None:
         "questions": len(everything),
         "start_s": round(hub.seconds_to_ready, 2),
         "resident_mb": round(resident),
+        "hub_cores_busy": round(busy, 2),
     }
     figures |= {f"p{share}_ms": round(percentile(everything, share / 100) * 1000, 1) for share in (50, 90, 95, 99)}
     by_question: dict[str, list[float]] = {}
