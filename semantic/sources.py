@@ -204,9 +204,9 @@ def _alone(start: datetime, end: datetime, sources: Sequence[Source], now: datet
         if source.seconds and "user_id" not in (source.dimensions or ()):
             width = timedelta(seconds=source.seconds)
             even = _floor(start, width) == start and _floor(end, width) == end
-            if even and (end - start) <= FEW_BUCKETS * width:
-                reaches = source.lifetime is None or start >= now - source.lifetime
-                return source if reaches else None
+            reaches = source.lifetime is None or start >= now - source.lifetime
+            if even and reaches and (end - start) <= FEW_BUCKETS * width:
+                return source
     return None
 
 

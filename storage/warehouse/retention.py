@@ -14,6 +14,7 @@ TENANT_TABLES: Final = (
     "rollup_10s",
     "rollup_1m",
     "rollup_1h",
+    "rollup_models_1m",
     "rollup_models_1h",
     "rollup_total_1h",
 )

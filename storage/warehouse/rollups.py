@@ -208,7 +208,7 @@ _BASE: Final = (EVENTS, *TOKENS, *COSTS, *MEANS, *FLAGS, *SKETCHES)
 
 _REQUEST: Final = ("llm.request",)
 _MODEL_CALLS: Final = ("llm.request", "llm.embedding")
-#: What is asked of users over weeks, with the types inside, so that a user's day is one row.
+#: What is asked of users, with the types inside, so that a user's hour is one row.
 _OF_USERS: Final = (
     EVENTS,
     _count("requests", "", *_REQUEST),
@@ -226,14 +226,9 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
     Rollup("rollup_10s", 10, DIMENSIONS, _BASE, timedelta(days=2)),
     Rollup("rollup_1m", 60, DIMENSIONS, _BASE, timedelta(days=100)),
     Rollup("rollup_1h", 3600, DIMENSIONS, (*_BASE, *UNIQUES), timedelta(days=800)),
-    Rollup(
-        "rollup_users_1h",
-        3600,
-        frozenset({"type", "user_id", "project", "environment", "status"}),
-        (EVENTS, *TOKENS, *COSTS),
-        None,
-    ),
+    Rollup("rollup_users_1h", 3600, frozenset({"user_id", "project", "environment"}), _OF_USERS, None),
     Rollup("rollup_users_1d", 86_400, frozenset({"user_id", "project", "environment"}), _OF_USERS, None),
+    Rollup("rollup_models_1m", 60, frozenset({"type", "provider", "model", "status"}), _BASE, timedelta(days=8)),
     Rollup(
         "rollup_models_1h",
         3600,

@@ -80,7 +80,9 @@ def test_the_tenant_comes_first_wherever_a_table_is_read(given_: dict[str, Any])
     ("given_", "source"),
     [
         ({"time": {"from": "now-30d/d", "to": "now/d"}, "granularity": "1d"}, "rollup_total_1h"),
-        ({"time": {"from": "now-2h/h", "to": "now/h"}, "granularity": "1m"}, "rollup_1m"),
+        ({"time": {"from": "now-2h/h", "to": "now/h"}, "granularity": "1m"}, "rollup_models_1m"),
+        ({"time": {"from": "now-2h/h", "to": "now/h"}, "dimensions": ["project"], "granularity": "1m"}, "rollup_1m"),
+        ({"time": {"from": "now-20d/h", "to": "now-19d/h"}, "granularity": "1m"}, "rollup_1m"),
         ({"time": {"from": "now-2h/h", "to": "now/h"}, "granularity": "90s"}, "rollup_10s"),
         ({"time": {"from": "now-5d/h", "to": "now/h"}, "granularity": "90s"}, "rollup_10s+events"),
         ({"time": {"from": "now-2h/h", "to": "now/h"}, "granularity": "7s"}, "events"),
@@ -91,7 +93,7 @@ def test_the_tenant_comes_first_wherever_a_table_is_read(given_: dict[str, Any])
         ({"time": {"from": "now-2h/h", "to": "now/h"}, "measures": ["users"], "granularity": "1h"}, "rollup_total_1h"),
         (
             {"time": {"from": "now-2d/d", "to": "now/d"}, "granularity": "1d", "time_zone": "Asia/Kolkata"},
-            "rollup_1m",
+            "rollup_models_1m",
         ),
         (
             {"time": {"from": "now-2d/d", "to": "now/d"}, "granularity": "1d", "time_zone": "Europe/Berlin"},

@@ -123,7 +123,7 @@ async def test_known_marks_give_the_same(warehouse: Warehouse, layer: SemanticLa
 
 async def test_rollups_are_used(layer: SemanticLayer) -> None:
     assert (await layer.ask("acme", question(["requests"], RANGES["ragged three days"]))).meta["source"] == (
-        "rollup_total_1h+rollup_1m+rollup_10s+events"
+        "rollup_total_1h+rollup_models_1m+rollup_10s+events"
     )
     users = await layer.ask("acme", question(["cost_usd"], RANGES["aligned"], dimensions=["user_id"]))
     assert users.meta["source"] == "rollup_users_1h"

@@ -54,8 +54,7 @@ _UNIQUES: Final = _USERS | {
     "sessions_sketch": "AggregateFunction(uniq, String)",
     "traces_sketch": "AggregateFunction(uniq, FixedString(16))",
 }
-_USERS_1H: Final = {"events": _COUNT} | _TOKENS | _COSTS
-_USERS_1D: Final = {
+_OF_USERS: Final = {
     "events": _COUNT,
     "requests": _COUNT,
     "errors": _COUNT,
@@ -110,14 +109,13 @@ _TABLES: Final = {
     "rollup_10s": _table("rollup_10s", ("type",), _DIMENSIONS, _SUMS | _STATES, 2),
     "rollup_1m": _table("rollup_1m", ("type",), _DIMENSIONS, _SUMS | _STATES, 100),
     "rollup_1h": _table("rollup_1h", ("type",), _DIMENSIONS, _SUMS | _STATES | _UNIQUES, 800),
+    "rollup_models_1m": _table("rollup_models_1m", ("type",), ("provider", "model", "status"), _SUMS | _STATES, 8, 128),
     "rollup_models_1h": _table(
         "rollup_models_1h", ("type",), ("provider", "model", "status"), _SUMS | _STATES | _USERS, 800, 64
     ),
     "rollup_total_1h": _table("rollup_total_1h", ("type",), ("status",), _SUMS | _STATES | _UNIQUES, 800, 64),
-    "rollup_users_1h": _table(
-        "rollup_users_1h", ("type",), ("user_id", "project", "environment", "status"), _USERS_1H, None
-    ),
-    "rollup_users_1d": _table("rollup_users_1d", (), ("user_id", "project", "environment"), _USERS_1D, None),
+    "rollup_users_1h": _table("rollup_users_1h", (), ("user_id", "project", "environment"), _OF_USERS, None),
+    "rollup_users_1d": _table("rollup_users_1d", (), ("user_id", "project", "environment"), _OF_USERS, None),
 }
 
 ROLLUPS: Final = Migration(

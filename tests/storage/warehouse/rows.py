@@ -132,8 +132,8 @@ def totals(warehouse: Warehouse) -> dict[str, tuple[Any, ...]]:
     raw = "SELECT count(), sum(input_tokens), sum(cost_usd), countIf(cost_source = 'unpriced') FROM events"
     found = {"events": warehouse.query(raw).rows[0]}
     for rollup in ROLLUPS:
-        # the daily rollup of users counts model calls alone
-        calls = "AND type IN ('llm.request', 'llm.embedding')" if rollup.name == "rollup_users_1d" else ""
+        # the rollups of users count model calls alone
+        calls = "AND type IN ('llm.request', 'llm.embedding')" if "users" in rollup.name else ""
         text = f"SELECT sum(events), sum(input_tokens), sum(cost_usd), sum(unpriced) FROM {rollup.name}"
         row = warehouse.query(text).rows[0]
         if calls:
