@@ -91,6 +91,8 @@ export function rate(value) {
 export function onAxis(format) {
   return (value) => {
     if (value === 0) return format === money ? "$0" : "0";
+    // "1 min 20 s" is wider than an axis
+    if (format === duration && value > 60_000 && value < 600_000 && value % 60_000) return `${trim(value / 1000, 0)} s`;
     const text = format(value);
     return format === money ? text.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "") : text.replace(/ 0 (s|min)$/, "");
   };

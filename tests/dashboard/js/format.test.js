@@ -32,7 +32,7 @@ test("shares, changes and rates", () => {
 
 test("axes say no digits that say nothing", () => {
   check(format.onAxis(format.money), [[0, "$0"], [250, "$250"], [0.4, "$0.4"], [2.5, "$2.5"]]);
-  check(format.onAxis(format.duration), [[0, "0"], [5000, "5 s"]]);
+  check(format.onAxis(format.duration), [[0, "0"], [5000, "5 s"], [60_000, "1 min"], [80_000, "80 s"], [120_000, "2 min"], [3_660_000, "1 h 1 min"]]);
 });
 
 test("times", () => {
