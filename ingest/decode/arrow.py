@@ -21,10 +21,11 @@ from ingest.batch import Arrival, Decoded
 from ingest.decode.attributes import map_of_attributes
 from ingest.decode.column import Column
 from ingest.decode.finish import finish
+from ingest.decode.flatten import flatten
 from ingest.decode.ipc import plain_size, read_stream
 from ingest.decode.learn import Kind, learn
 from ingest.decode.normalise import normalise
-from ingest.decode.parse import ATTRIBUTE, DATA, REFUSALS, Parsed, parse
+from ingest.decode.parse import ATTRIBUTE, DATA, REFUSALS, Parsed, parse_flat
 from ingest.decode.rows import Row, Unreadable, decode_rows
 from ingest.decode.tables import together
 from ingest.limits import Limits
@@ -165,16 +166,21 @@ class _Columns:
     def _json(self, column: pa.ChunkedArray) -> bool:
         """One JSON object a row: read as NDJSON, with the same proof."""
         self._grow(plain_size(column))
-        texts = pl.Series("data", pl.from_arrow(column.cast(pa.large_string())))
-        lines = ('{"data":' + texts.fill_null("null").str.replace_all("[\r\n]", " ") + "}").to_list()
-        body = "\n".join(lines).encode()
-        parsed = parse(body, learn([line.encode() for line in lines[:1000]], None))
+        try:
+            objects = [None if text is None else orjson.loads(text) for text in column.to_pylist()]
+            lines = [orjson.dumps({"data": value}) for value in objects]
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            return False
+        parsed = None
+        for some in (lines[:1000], lines):
+            flat = flatten(lines, learn(some, None))
+            if parsed is None and len(flat.lines) == len(lines):
+                parsed = parse_flat(flat)
         if parsed is None:
-            parsed = parse(body, learn([line.encode() for line in lines], None))
-        if parsed is None or parsed.rows != len(lines):
             return False
         for name, values in parsed.columns.items():
             self._put(name, values)
+        self._ready |= parsed.ready
         return True
 
     def _attributes(self, column: pa.ChunkedArray) -> bool:

@@ -1,47 +1,40 @@
-"""Columns → one JSON object a row, without a loop over rows."""
+"""Columns → one JSON object a row."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any
 
+import numpy as np
 import orjson
-import polars as pl
+import pyarrow as pa
 
 from ingest.decode.learn import Kind
-from ingest.decode.parse import container
-
-_KEY: Final = "k"
-#: What ``{"k":`` and ``}`` take away of a value's JSON.
-_HEAD: Final = 5
+from ingest.decode.texts import Mask
 
 
-def json_value(column: pl.Expr, kind: Kind) -> pl.Expr:
-    """The JSON text of each value; null where there is none."""
-    match kind:
-        case "bool" | "int":
-            return column.cast(pl.String)
-        case "json":
-            return pl.when(container(column)).then(column).otherwise(_encoded(column))
-        case _:
-            return _encoded(column)
-
-
-def _encoded(column: pl.Expr) -> pl.Expr:
-    text = pl.struct(column.alias(_KEY)).struct.json_encode()
-    return pl.when(column.is_not_null()).then(text.str.slice(_HEAD).str.head(-1))
-
-
-def json_object(columns: Mapping[str, tuple[pl.Expr, Kind]]) -> pl.Expr:
-    """One object a row of the columns that are not null, names in order; null where there is none.
+def json_objects(columns: Mapping[str, tuple[pa.Array, Kind, Mask]], rows: int) -> pa.Array | None:
+    """One object a row of the columns that have a value there, names in order; null where there is none.
 
     Parameters
     ----------
     columns
-        Name in the object → values and their kind.
+        Name in the object → values, their kind (``json`` is JSON text already) and the rows whose value counts.
+    rows
+        How many there are.
+
+    Returns
+    -------
+    pyarrow.Array or None
+        None when no row has an object.
     """
-    parts = []
+    objects: dict[int, dict[str, Any]] = {}
     for name in sorted(columns):
-        column, kind = columns[name]
-        key = orjson.dumps(name).decode() + ":"
-        parts.append(pl.lit(key) + json_value(column, kind))
-    text = pl.concat_str(parts, separator=",", ignore_nulls=True)
-    return pl.when(text.str.len_bytes() > 0).then(pl.lit("{") + text + pl.lit("}"))
+        array, kind, among = columns[name]
+        items = array.to_pylist() if among.all() else array.filter(pa.array(among)).to_pylist()
+        for row, item in zip(np.flatnonzero(among).tolist(), items, strict=True):
+            objects.setdefault(row, {})[name] = orjson.Fragment(item) if kind == "json" else item
+    if not objects:
+        return None
+    texts: list[bytes | None] = [None] * rows
+    for row, value in objects.items():
+        texts[row] = orjson.dumps(value)
+    return pa.array(texts, pa.string())

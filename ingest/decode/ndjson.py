@@ -1,7 +1,7 @@
 """``application/x-ndjson``: one event a line; in columns where that loses nothing, else row by row."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,20 +10,17 @@ import pyarrow as pa
 from core.errors import BadRequest, TooLarge
 from ingest.batch import Arrival, Decoded, Rejected
 from ingest.decode.finish import finish
-from ingest.decode.learn import Shape, Shapes, learn
+from ingest.decode.flatten import flatten
+from ingest.decode.learn import Shapes, learn
 from ingest.decode.normalise import normalise
-from ingest.decode.parse import REFUSALS, parse
+from ingest.decode.parse import REFUSALS, Parsed, parse, parse_flat, sieve
 from ingest.decode.rows import decode_rows, read_row
 from ingest.decode.tables import together
-from ingest.decode.texts import Mask
 from ingest.limits import Limits
 
-_AskLines = Callable[[], Sequence[tuple[int, bytes]]]
-
 _BOM: Final = b"\xef\xbb\xbf"
-#: Below this many bytes columns cost more than they save.
+#: Below this many bytes and rows columns cost more than they save.
 _SMALL: Final = 8 << 10
-#: Rows that are not worth cutting further when one of them is in doubt.
 _FEW: Final = 64
 _TYPE: Final = re.compile(rb'"type"\s*:\s*"([^"]{1,100})"')
 
@@ -65,11 +62,12 @@ class _Lines:
         self._lines: list[tuple[int, bytes]] | None = None
 
     def decode(self) -> Decoded:
-        body = self._body
-        if len(body) < _SMALL or self._escaped() or not self._columns(body, None):
-            self._parts()
-        path = "slow" if not self._quick else "mixed" if self._slow else "fast"
+        if len(self._body) < _SMALL and len(self.lines()) <= _FEW:
+            self._one_by_one(range(len(self.lines())))
+        elif not self._as_they_are():
+            self._flattened()
         self._rejected.sort(key=lambda row: row.index)
+        path = "slow" if not self._quick else "mixed" if self._slow else "fast"
         tables = [table for table in self._tables if table.num_rows]
         table = together(tables) if tables else pa.table({})
         return Decoded(table, tuple(self._rejected), path, self._all_ids, self._dropped)
@@ -81,76 +79,68 @@ class _Lines:
             self._lines = [(index, line) for index, line in cut if line and not line.isspace()]
         return self._lines
 
-    def _escaped(self) -> bool:
-        """Whether there are escapes, and this sender's texts may be nested: columns cannot be sure of those."""
-        if b"\\" not in self._body:
-            return False
-        shape = _SHAPES.get(self._sender(self._body))
-        return shape is not None and shape.nested
+    def _as_they_are(self) -> bool:
+        """Lines without values inside values; False when they are not all like that, or not like the last ones."""
+        shape = _SHAPES.get(self._sender())
+        parsed = parse(self._body, shape) if shape is not None else None
+        return parsed is not None and self._normalised(parsed, None)
 
-    def _columns(self, body: bytes, lines: Sequence[tuple[int, bytes]] | None, *, may_learn: bool = False) -> bool:
-        """Decode in columns; False when that would lose something. ``lines`` None means all of them."""
-        sender = self._sender(body)
+    def _flattened(self) -> None:
+        """Lines of any shape; those that are of no shape with the others go one by one."""
+        lines = [line for _, line in self.lines()]
+        sender = self._sender()
         shape = _SHAPES.get(sender)
-        parsed = parse(body, shape) if shape is not None else None
-        if parsed is None and (lines is None or may_learn):
-            shape = self._learn(sender, shape)
-            parsed = parse(body, shape) if shape is not None else None
+        flat = flatten(lines, shape) if shape is not None else None
+        parsed = parse_flat(flat) if flat is not None else None
         if parsed is None:
-            return False
-        mine: _AskLines = self.lines if lines is None else lambda: lines
+            learnt = learn(lines, shape)
+            if learnt != shape:
+                _SHAPES.put(sender, learnt)
+                flat = flatten(lines, learnt)
+                parsed = parse_flat(flat)
+        if parsed is None and flat is not None:
+            flat = sieve(flat)
+            parsed = parse_flat(flat)
+        kept = flat.places if flat is not None and parsed is not None and self._normalised(parsed, flat.places) else ()
+        if len(kept) < len(lines):
+            self._one_by_one(sorted(set(range(len(lines))).difference(kept)))
+
+    def _normalised(self, parsed: Parsed, places: Sequence[int] | None) -> bool:
+        """Keep columns; those of their rows that are in doubt go one by one. False when a library gives up.
+
+        ``places`` are those of the rows among :meth:`lines`; None: all, in order.
+        """
+
+        def of_row(row: int) -> int:
+            return row if places is None else places[row]
+
+        def indices() -> list[int]:
+            return [self.lines()[of_row(row)][0] for row in range(parsed.rows)]
+
         try:
-            normalised = normalise(parsed, self._arrival, lambda: [index for index, _ in mine()])
+            normalised = normalise(parsed, self._arrival, indices)
         except REFUSALS:
             return False
-        doubtful = normalised.doubtful | self._too_long(body, mine)
+        doubtful = normalised.doubtful
+        if len(self._body) > self._limits.row_bytes:
+            longest, lines = self._limits.row_bytes, self.lines()
+            doubtful = doubtful | np.array([len(lines[of_row(row)][1]) > longest for row in range(parsed.rows)])
         self._all_ids = self._all_ids and normalised.all_ids
         self._dropped += normalised.dropped_bodies
         table = normalised.good(doubtful)
-        if doubtful.any():
-            all_lines = mine()
-            self._one_by_one([all_lines[row] for row in np.flatnonzero(doubtful).tolist()])
         self._tables.append(table)
         self._quick += table.num_rows
+        if doubtful.any():
+            self._one_by_one([of_row(row) for row in np.flatnonzero(doubtful).tolist()])
         return True
 
-    def _sender(self, body: bytes) -> object:
-        found = _TYPE.search(body[:4096])
+    def _sender(self) -> object:
+        found = _TYPE.search(self._body[:4096])
         return self._arrival.tenant, found.group(1) if found else b""
 
-    def _learn(self, sender: object, before: Shape | None) -> Shape | None:
-        learnt = learn([line for _, line in self.lines()], before)
-        if learnt == before:
-            return None
-        _SHAPES.put(sender, learnt)
-        return learnt
-
-    def _too_long(self, body: bytes, mine: _AskLines) -> Mask | bool:
-        if len(body) <= self._limits.row_bytes:
-            return False
-        return np.fromiter((len(line) > self._limits.row_bytes for _, line in mine()), np.bool_)
-
-    def _parts(self) -> None:
-        """Something is in doubt: cut the body until the doubt is in few rows.
-
-        Nested texts with escapes always are: lines with a backslash go row by row, and the others are tried again.
-        """
-        plain = [line for line in self.lines() if b"\\" not in line[1]]
-        first = len(plain) == len(self.lines())
-        if not first:
-            self._one_by_one(line for line in self.lines() if b"\\" in line[1])
-        pending = [plain] if plain else []
-        while pending:
-            lines = pending.pop()
-            if len(lines) <= _FEW:
-                self._one_by_one(lines)
-            elif first or not self._columns(b"\n".join(line for _, line in lines), lines, may_learn=lines is plain):
-                middle = len(lines) // 2
-                pending += [lines[middle:], lines[:middle]]
-            first = False
-
-    def _one_by_one(self, lines: Iterable[tuple[int, bytes]]) -> None:
-        decoded = decode_rows([read_row(*line) for line in lines], self._arrival, self._limits.row_bytes)
+    def _one_by_one(self, places: Iterable[int]) -> None:
+        lines = self.lines()
+        decoded = decode_rows([read_row(*lines[place]) for place in places], self._arrival, self._limits.row_bytes)
         self._tables.append(decoded.table)
         self._rejected.extend(decoded.rejected)
         self._all_ids = self._all_ids and decoded.all_ids

@@ -7,13 +7,14 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.batch import Arrival
 from ingest.decode import checks
 from ingest.decode.attributes import attributes_of_columns, attributes_of_text
 from ingest.decode.binary import fixed, fixed_values, ids_of_texts, make_ids, moments
 from ingest.decode.column import Column, one_chunk
-from ingest.decode.fragments import json_object
+from ingest.decode.fragments import json_objects
 from ingest.decode.learn import Kind
 from ingest.decode.parse import ATTRIBUTE, DATA, Parsed
 from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, STATUS_TYPES, TYPE_FIELDS
@@ -224,25 +225,33 @@ class _Normaliser:
         for name in _TEXT_COLUMNS:
             if name in self.given:
                 self._put(name, self.given[name])
-        rest: dict[str, tuple[pl.Expr, Kind]] = {}
+        rest: dict[str, tuple[pa.Array, Kind, Mask]] = {}
         for name, column in self.data.items():
             if name in COLUMN_FIELDS:
                 self._put(name, column)
             elif name not in BODY_FIELDS:
                 self._rest(name, column, rest)
         self._defaults()
-        bodies = {name: self.data[name] for name in self.data if name in BODY_FIELDS}
         if rest:
             self._json("data", rest)
-        if bodies and self.arrival.capture:
-            self._json("body", {name: (pl.lit(c.series), c.kind) for name, c in bodies.items()})
-        return 0 if self.arrival.capture else self._contents(bodies.values())
+        return self._bodies()
 
-    def _contents(self, bodies: Iterable[Column]) -> int:
+    def _bodies(self) -> int:
+        bodies = {name: column for name, column in self.data.items() if name in BODY_FIELDS}
+        ready = self.ready.get("body")
+        if not self.arrival.capture:
+            return self._contents(bodies.values(), ready)
+        if ready is not None:
+            self.columns["body"] = ready
+        elif bodies:
+            self._json("body", {name: (column.array, column.kind, column.valid) for name, column in bodies.items()})
+        return 0
+
+    def _contents(self, bodies: Iterable[Column], ready: pa.Array | None) -> int:
         """Rows that hold contents."""
-        held = np.zeros(self.rows, np.bool_)
+        held = np.zeros(self.rows, np.bool_) if ready is None else ready.is_valid().to_numpy(zero_copy_only=False)
         for column in bodies:
-            held |= column.valid
+            held = held | column.valid
         return int((held & ~self.doubtful).sum())  # the row path counts its own
 
     def _put(self, name: str, column: Column) -> None:
@@ -258,28 +267,27 @@ class _Normaliser:
             series = column.series if column.kind == kind else column.series.cast(dtype, strict=False)
             self.columns[name] = one_chunk(series.to_arrow()).cast(wanted)
 
-    def _rest(self, name: str, column: Column, rest: dict[str, tuple[pl.Expr, Kind]]) -> None:
+    def _rest(self, name: str, column: Column, rest: dict[str, tuple[pa.Array, Kind, Mask]]) -> None:
         """A field without a column: the name of some types, plain data of others."""
         stored = next((TYPE_FIELDS[t][name].stored.arrow for t in self.present if name in TYPE_FIELDS[t]), "json")
-        series, kind = column.series, column.kind
-        if stored != "json":
+        array, kind = column.array, column.kind
+        if "json" not in (stored, kind) and kind != _DTYPES[stored][0]:
             kind, dtype = _DTYPES[stored]
-            series = series if kind == column.kind else series.cast(dtype, strict=False)
+            array = one_chunk(column.series.cast(dtype, strict=False).to_arrow())
         named = [event_type for event_type in self.present if LABELS.get(event_type) == name]
         if not named:
-            rest[name] = (pl.lit(series), kind)
+            rest[name] = array, kind, column.valid
             return
         rows = self._of_types(named)
         if rows is None:
-            self._label(one_chunk(series.to_arrow()).cast(pa.string()))
+            self._label(array.cast(pa.string()))
             return
-        here = pl.Series(rows)
-        self._label(one_chunk(pl.select(pl.when(here).then(series)).to_series().to_arrow()).cast(pa.string()))
-        rest[name] = (pl.when(~here).then(pl.lit(series)), kind)
+        self._label(pc.if_else(pa.array(rows), array, None).cast(pa.string()))
+        rest[name] = array, kind, column.valid & ~rows
 
     def _label(self, array: pa.Array) -> None:
         known = self.columns.get("name")
-        self.columns["name"] = array if known is None else pa.compute.coalesce(known, array)
+        self.columns["name"] = array if known is None else pc.coalesce(known, array)
 
     def _defaults(self) -> None:
         version = self.given.get("schema_version")
@@ -294,12 +302,12 @@ class _Normaliser:
         elif status is None or status.null_count:
             default = pa.array(np.full(self.rows, "ok", object), pa.string(), mask=None if rows is None else ~rows)
             plain = default if status is None else status.cast(pa.string())
-            self.columns["status"] = pa.compute.coalesce(plain, default)
+            self.columns["status"] = pc.coalesce(plain, default)
 
-    def _json(self, name: str, columns: dict[str, tuple[pl.Expr, Kind]]) -> None:
-        texts = pl.select(json_object(columns)).to_series()
-        if texts.null_count() < self.rows:
-            self.columns[name] = one_chunk(texts.to_arrow()).cast(pa.string())
+    def _json(self, name: str, columns: dict[str, tuple[pa.Array, Kind, Mask]]) -> None:
+        texts = json_objects(columns, self.rows)
+        if texts is not None:
+            self.columns[name] = texts
 
 
 def _arrow_name(wanted: pa.DataType) -> str:

@@ -1,19 +1,22 @@
-"""Lines of JSON → flat columns, proved to hold everything that the lines do, or nothing at all."""
+"""Lines of JSON → flat columns that hold everything that the lines do, or nothing at all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
-from ingest.decode.census import Census, census
 from ingest.decode.column import Column
+from ingest.decode.flatten import Flat
 from ingest.decode.learn import Shape
-from ingest.decode.strict import read_strictly
+from ingest.decode.strict import read_flat, read_strictly
 
 DATA: Final = "d."
 ATTRIBUTE: Final = "a."
+_PREFIXES: Final = {"data": DATA, "attributes": ATTRIBUTE}
+#: Rows that are not worth cutting further when one of them is in doubt.
+_FEW: Final = 64
 
 #: What the libraries raise at values they cannot handle; the row path can.
 REFUSALS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException)
@@ -24,7 +27,7 @@ class Parsed:
     """A body as columns: the envelope's under their names, those of ``data`` as ``d.NAME``, attributes as ``a.NAME``.
 
     Columns without any value are left out. Attributes of too many names are one column ``attributes`` of JSON text.
-    ``ready`` has columns of the envelope that came in binary: ids, and times in microseconds.
+    ``ready`` has columns that need nothing more: ids, times in microseconds, attributes as maps, contents (``body``).
     """
 
     columns: Mapping[str, Column]
@@ -33,75 +36,30 @@ class Parsed:
 
 
 def parse(body: bytes, shape: Shape) -> Parsed | None:
-    """Parse lines of JSON with a shape; None when anything may have been lost or changed by that."""
-    if shape.has_nul:  # neither library takes such a name
+    """Parse lines of JSON as they are; None when anything may be lost or changed by that."""
+    columns = read_strictly(body, shape, _PREFIXES)
+    return Parsed(columns, len(next(iter(columns.values())))) if columns else None
+
+
+def parse_flat(flat: Flat) -> Parsed | None:
+    """Parse flattened lines; None when a line among them is not of their shape."""
+    columns = read_flat(b"\n".join(flat.lines), flat.shape, _PREFIXES)
+    if not columns:
         return None
-    if strict := read_strictly(body, shape, {"data": DATA, "attributes": ATTRIBUTE}):
-        return Parsed(strict, len(next(iter(strict.values()))))
-    counted = census(body)
-    if counted.doubtful:
-        return None
-    try:
-        nested = pl.read_ndjson(body, schema=shape.schema())
-    except REFUSALS:
-        return None
-    structs = [name for name in ("data", "attributes") if isinstance(nested.schema[name], pl.Struct)]
-    found = {name: nested.height - nested[name].null_count() for name in structs}
-    parsed = _flat(nested, shape)
-    if not parsed.columns:  # not one value in it
-        return None
-    return parsed if _proved(parsed, counted, sum(found.values())) else None
+    contents = flat.contents()
+    return Parsed(columns, len(flat.lines), {"body": contents} if contents.null_count < len(contents) else {})
 
 
-def _flat(nested: pl.DataFrame, shape: Shape) -> Parsed:
-    columns = {
-        name: Column(nested[name], shape.envelope[name])
-        for name in nested.columns
-        if name not in ("data", "attributes")
-    }
-    for prefix, name, known in ((DATA, "data", shape.data), (ATTRIBUTE, "attributes", shape.attributes)):
-        if known is None:
-            columns[name] = Column(nested[name], "json")
-            continue
-        for series in nested[name].struct.unnest():
-            columns[prefix + series.name] = Column(series, known.get(series.name, "bool"))
-    return Parsed({name: column for name, column in columns.items() if column.nulls < len(column)}, nested.height)
-
-
-def _proved(parsed: Parsed, counted: Census, structs: int) -> bool:
-    """Whether the values found are all the values there are, and of the kinds they were taken for."""
-    found, texts, containers = structs, 0, structs
-    keys_within = nulls_within = quotes_within = 0
-    plain: list[pl.Expr] = []
-    nested = doubtful = False
-    for column in parsed.columns.values():
-        count = len(column) - column.nulls
-        found += count
-        if column.kind == "text":
-            texts += count
-            plain.append(container(pl.lit(column.series)).any())
-        elif column.kind == "json":
-            nested = True
-            held = column.series.filter(pl.select(container(pl.lit(column.series))).to_series())
-            containers += len(held)
-            texts += count - len(held)
-            within = census("\n".join(held).encode(), spaced=True)  # as polars writes it
-            # and it leaves control characters and backslashes as they are, which is no JSON, or another text
-            doubtful = doubtful or within.doubtful or bool(held.str.contains(r"[\x00-\x1f\\]").any())
-            found += within.keys - within.nulls
-            containers += within.containers
-            keys_within, nulls_within = keys_within + within.keys, nulls_within + within.nulls
-            quotes_within += within.quotes
-    keys_without = counted.keys - keys_within
-    return (
-        not doubtful
-        and found == counted.keys - counted.nulls
-        and counted.containers == containers
-        and counted.quotes == 2 * (keys_without + texts) + quotes_within
-        and not (nested and plain and pl.select(pl.any_horizontal(plain)).item())
-    )
-
-
-def container(column: pl.Expr) -> pl.Expr:
-    """Whether a text is (or looks like) an object or an array."""
-    return column.str.starts_with("{") | column.str.starts_with("[")
+def sieve(flat: Flat) -> Flat:
+    """The lines that can be parsed together, found by halving; what is left out may hold some more that could be."""
+    found: list[int] = []
+    pending: list[Sequence[int]] = [range(len(flat.lines))]
+    while pending:
+        rows = pending.pop()
+        piece = b"\n".join([flat.lines[row] for row in rows])
+        if rows and read_flat(piece, flat.shape, _PREFIXES):
+            found.extend(rows)
+        elif len(rows) > _FEW:
+            middle = len(rows) // 2
+            pending += [rows[middle:], rows[:middle]]
+    return flat.take(found)

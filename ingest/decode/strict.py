@@ -1,8 +1,7 @@
 """Lines of JSON → Arrow columns by a parser that is as strict as the row path.
 
-pyarrow's reader refuses by itself what the census of :mod:`ingest.decode.census` has to prove of polars: a field it was
-not told of, a field that comes twice, a number where text is expected. It costs two thirds of polars, and it reads no
-JSON text: shapes with lists or objects inside are not for it. What it lets through, or worse, is looked for here.
+pyarrow's reader refuses a field it was not told of, a field that comes twice, a number where text is expected. It reads
+no JSON text: lists and objects inside have to be flattened before. What it lets through, or worse, is looked for here.
 """
 
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ _TYPES: Final[Mapping[Kind, pa.DataType]] = {
     "int": pa.int64(),
     "float": pa.float64(),
     "bool": pa.bool_(),
+    "json": pa.large_string(),
 }
 _CLOSING: Final = ord("}")
 #: What may follow a closing brace outside texts.
@@ -40,16 +40,24 @@ def read_strictly(body: bytes, shape: Shape, prefixes: Mapping[str, str]) -> dic
     prefixes
         Prefix of the flat names of ``data`` and of ``attributes``.
     """
-    schema = _schema(shape)
     text = body.rstrip(b" \t\r\n")
-    rows = _lines(text)
-    if schema is None or rows is None:
+    rows = None if shape.nested else _lines(text)
+    return None if rows is None else _read(text, rows, shape, prefixes)
+
+
+def read_flat(lines: bytes, shape: Shape, prefixes: Mapping[str, str]) -> dict[str, Column] | None:
+    """The same of lines that :mod:`ingest.decode.flatten` made: each is known to be one object."""
+    return _read(lines, lines.count(b"\n") + 1, shape, prefixes)
+
+
+def _read(text: bytes, rows: int, shape: Shape, prefixes: Mapping[str, str]) -> dict[str, Column] | None:
+    if shape.has_nul:  # the libraries cut such a name short
         return None
     try:
         table = pyarrow.json.read_json(
             pa.BufferReader(text),
             pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
-            pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+            pyarrow.json.ParseOptions(explicit_schema=_schema(shape), unexpected_field_behavior="error"),
         )
     except pa.ArrowException:
         return None
@@ -58,22 +66,24 @@ def read_strictly(body: bytes, shape: Shape, prefixes: Mapping[str, str]) -> dic
     return _flat(table, shape, prefixes)
 
 
-@lru_cache(maxsize=64)
-def _schema_of(key: tuple[tuple[tuple[str, Kind], ...], ...]) -> pa.Schema:
-    envelope, data, attributes = ([pa.field(name, _TYPES[kind]) for name, kind in part] for part in key)
-    structs = [pa.field(name, pa.struct(part)) for name, part in (("data", data), ("attributes", attributes)) if part]
-    return pa.schema([*envelope, *structs])
-
-
-def _schema(shape: Shape) -> pa.Schema | None:
-    if shape.attributes is None:
-        return None
+def _schema(shape: Shape) -> pa.Schema:
     # Senders that write every name of the envelope write null for those that they have no value of.
     envelope = dict.fromkeys(sorted(ENVELOPE), "text") | dict(shape.envelope)
-    parts = (envelope, shape.data, shape.attributes)
-    if any(kind == "json" for part in parts for kind in part.values()):
-        return None
-    return _schema_of(tuple(tuple(part.items()) for part in parts))
+    attributes = None if shape.attributes is None else tuple(shape.attributes.items())
+    return _schema_of(tuple(envelope.items()), tuple(shape.data.items()), attributes)
+
+
+_Kinds = tuple[tuple[str, Kind], ...]
+
+
+@lru_cache(maxsize=64)
+def _schema_of(envelope: _Kinds, data: _Kinds, attributes: _Kinds | None) -> pa.Schema:
+    struct = _TYPES["json"] if attributes is None else pa.struct(_fields(attributes))
+    return pa.schema([*_fields(envelope), pa.field("data", pa.struct(_fields(data))), pa.field("attributes", struct)])
+
+
+def _fields(kinds: _Kinds) -> list[pa.Field]:
+    return [pa.field(name, _TYPES[kind]) for name, kind in kinds]
 
 
 def _lines(text: bytes) -> int | None:
@@ -103,13 +113,13 @@ def _flat(table: pa.Table, shape: Shape, prefixes: Mapping[str, str]) -> dict[st
     columns: dict[str, Column] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         array = one_chunk(column)
-        if name not in prefixes:
-            columns[name] = Column(array, shape.envelope.get(name, "text"))
+        if not pa.types.is_struct(array.type):
+            columns[name] = Column(array, "json" if name == "attributes" else shape.envelope.get(name, "text"))
             continue
         kinds = shape.data if name == "data" else shape.attributes or {}
         for field, values in zip(array.type, array.flatten(), strict=True):
             columns[prefixes[name] + field.name] = Column(values, kinds[field.name])
-    used = {name: column for name, column in columns.items() if column.array.null_count < table.num_rows}
+    used = {name: column for name, column in columns.items() if column.nulls < table.num_rows}
     for column in used.values():
         if column.kind == "float" and not pc.all(pc.is_finite(column.array)).as_py():
             return None  # NaN and Infinity are no JSON
