@@ -20,58 +20,57 @@ class Pattern:
     ----------
     name
         What is written in its place: ``[redacted:NAME]``.
-    literals
-        One of these is in every text that the pattern matches; looked for first, because that is quick. Upper and
-        lower case are the same.
     regex
         The pattern; its first group is kept.
     """
 
     name: str
-    literals: tuple[str, ...]
     regex: str
 
+    @property
+    def rough(self) -> str:
+        """Matches every text that the pattern matches, some more, and fifty times as quickly.
 
-def _word(name: str, literals: tuple[str, ...], regex: str) -> Pattern:
-    return Pattern(name, literals, _BEFORE + regex)
+        Where a text is not ASCII the engine cannot ask for borders of words without leaving its automaton.
+        """
+        return self.regex.removeprefix(_BEFORE).replace(r"\b", "")
+
+
+def _word(name: str, regex: str) -> Pattern:
+    return Pattern(name, _BEFORE + regex)
 
 
 SECRETS: Final[tuple[Pattern, ...]] = (
     Pattern(
         "private_key",
-        ("PRIVATE KEY",),
         r'()-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^"]*?-----END [A-Z ]*PRIVATE KEY-----'
         r"|(?:[A-Za-z0-9+/=:,. \s]|\\[nrt])*)",
     ),
-    _word("aws_key", ("AKIA", "ASIA", "AROA", "AIDA"), r"(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b"),
-    _word("jwt", ("eyJ",), r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    _word("aws_key", r"(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b"),
+    _word("jwt", r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
     _word(
         "api_key",
-        ("sk-", "sk_", "pk_", "rk_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "AIza",
-         "hf_", "npm_", "SG.", "lh_"),
         r"(?:sk-[A-Za-z0-9_-]{16,}|(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|gh[pousr]_[A-Za-z0-9]{20,}"
         r"|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,}"
         r"|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|lh_[A-Za-z0-9_.-]{16,})",
     ),
-    Pattern("token", ("bearer", "basic "), r"(\b(?i:bearer|basic)(?:[ \t]|\\[nrt])+)[A-Za-z0-9._~+/-]{16,}=*"),
+    Pattern("token", r"(\b(?i:bearer|basic)(?:[ \t]|\\[nrt])+)[A-Za-z0-9._~+/-]{16,}=*"),
     Pattern(
         "secret",
-        ("key", "passw", "secret", "token"),
         r"((?i:api[_-]?key|passw(?:or)?d|passwd|client[_-]?secret|secret[_-]?access[_-]?key|access[_-]?token"
         r'|auth[_-]?token)(?:\\?["\'])?[ \t]{0,3}[:=][ \t]{0,3}(?:\\?["\'])?)[^\s"\'\\,;{}\[\]]{6,}',
     ),
-    Pattern("password", ("://",), r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"\\]{1,100}:)[^\s@/\"\\]{1,200}@"),
+    Pattern("password", r"([A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"\\]{1,100}:)[^\s@/\"\\]{1,200}@"),
 )  # fmt: skip
 
 PERSONAL: Final[dict[str, Pattern]] = {
-    "email": _word("email", ("@",), r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}\b"),
+    "email": _word("email", r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}\b"),
     "phone": _word(
         "phone",
-        (),
         r"(?:\+[1-9][0-9]{0,2}(?:[ ./-]?\(?[0-9]{1,5}\)?){2,6}|\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4})\b",
     ),
-    "ssn": _word("ssn", (), r"[0-9]{3}-[0-9]{2}-[0-9]{4}\b"),
-    "ip": _word("ip", (), r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\b"),
+    "ssn": _word("ssn", r"[0-9]{3}-[0-9]{2}-[0-9]{4}\b"),
+    "ip": _word("ip", r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\b"),
 }
 
 #: Found by a rough pattern, then proved by their check digits.

@@ -72,11 +72,7 @@ class Redactor:
 
 
 def _replace(texts: pl.Series, pattern: Pattern) -> pl.Series:
-    if pattern.literals:
-        likely = texts.str.contains_any(list(pattern.literals), ascii_case_insensitive=True)
-    else:
-        likely = texts.str.contains(pattern.regex)
-    likely = likely.fill_null(False)
+    likely = texts.str.contains(pattern.rough).fill_null(False)
     if not likely.any():
         return texts
     replaced = texts.filter(likely).str.replace_all(pattern.regex, f"${{1}}[redacted:{pattern.name}]")

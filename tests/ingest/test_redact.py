@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from access.tenant_settings import Redaction, RedactionKind, RedactionPattern
+from ingest.patterns import PERSONAL, SECRETS
 from ingest.redact import Redactor
 
 REDACT = Redactor(Redaction(kinds=frozenset(RedactionKind)))
@@ -114,3 +115,12 @@ PIECES = st.sampled_from(
 @given(st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=8).map("".join))
 def test_json_stays_json(text: str) -> None:
     assert redacted(f"{text} card 4111111111111111 ").endswith("card [redacted:credit_card] ")
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.one_of(PIECES, st.text("aAé-_.@+ 0123456789", max_size=6)), max_size=8).map("".join))
+def test_the_rough_pattern_misses_nothing(text: str) -> None:
+    texts = pl.Series([text, f'{{"query":"{text}"}}'])
+    for pattern in (*SECRETS, *PERSONAL.values()):
+        exact, rough = texts.str.contains(pattern.regex), texts.str.contains(pattern.rough)
+        assert (rough | ~exact).all(), pattern.name
