@@ -58,9 +58,9 @@ class Redactor:
 
     def _proved_in_json(self, texts: pl.Series) -> pl.Series:
         for name, rough, exact, proof in self._proved:
-            rows = texts.str.contains(rough).fill_null(False)
+            rows = texts.str.contains(rough)
             if rows.any():
-                texts = _decoded(texts, rows, _proved_text(name, exact, proof))
+                texts = _decoded(texts, rows.fill_null(False), _proved_text(name, exact, proof))
         return texts
 
     def _own_text(self, text: str) -> str:
@@ -72,9 +72,10 @@ class Redactor:
 
 
 def _replace(texts: pl.Series, pattern: Pattern) -> pl.Series:
-    likely = texts.str.contains(pattern.rough).fill_null(False)
+    likely = texts.str.contains(pattern.rough)
     if not likely.any():
         return texts
+    likely = likely.fill_null(False)
     replaced = texts.filter(likely).str.replace_all(pattern.regex, f"${{1}}[redacted:{pattern.name}]")
     return texts.clone().scatter(likely.arg_true(), replaced)  # scatter works in place
 
@@ -115,4 +116,4 @@ def _walk(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _changed(before: pl.Series, after: pl.Series) -> int:
-    return int((before != after).fill_null(False).sum())
+    return 0 if after is before else int((before != after).sum())

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
+import pyarrow.compute as pc
 
 from ingest.decode.column import Column
 from ingest.decode.learn import Kind
@@ -94,9 +95,11 @@ def _json(column: Column, name: str) -> Mask | None:
         return None
     if column.kind != "json":
         return column.valid
-    texts = column.series.str
-    wrong = ~texts.contains(_PATTERNS[name]) | (texts.len_bytes() > _SHORT_ARRAY)
-    mask: Mask = wrong.fill_null(False).to_numpy()
+    wrong = pc.or_(
+        pc.invert(pc.match_substring_regex(column.array, _PATTERNS[name])),
+        pc.greater(pc.binary_length(column.array), _SHORT_ARRAY),
+    )
+    mask: Mask = wrong.fill_null(False).to_numpy(zero_copy_only=False)
     return mask
 
 

@@ -1,7 +1,8 @@
 """Lines of JSON with values inside values → lines that the strict reader takes.
 
-What is nested becomes text that holds JSON, and contents leave the line: nobody asks for them by name. Both are written
-by the parser of the row path, so nothing can be read in two ways, whatever escapes or spaces the sender used.
+What is nested becomes text that holds JSON, and contents leave the line: nobody asks for them by name. Where some type
+needs them, a mark is left. All is written by the parser of the row path, so nothing can be read in two ways, whatever
+escapes or spaces the sender used.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +12,8 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 
-from ingest.decode.learn import Shape
-from ingest.decode.shape import BODY_FIELDS
+from ingest.decode.learn import Kind, Shape
+from ingest.decode.shape import BODY_FIELDS, NEEDED_BODY_FIELDS
 
 #: The row path says what is wrong with such a line.
 _NO_EVENT: Final = (orjson.JSONDecodeError, orjson.JSONEncodeError, TypeError, ValueError)
@@ -57,7 +58,8 @@ def flatten(lines: Sequence[bytes], shape: Shape) -> Flat:
             continue
         bodies.append(body)
         places.append(place)
-    data = {name: kind for name, kind in shape.data.items() if name not in BODY_FIELDS}
+    data: dict[str, Kind] = {name: kind for name, kind in shape.data.items() if name not in BODY_FIELDS}
+    data |= dict.fromkeys(NEEDED_BODY_FIELDS.intersection(shape.data), "bool")
     return Flat(Shape(shape.envelope, data, shape.attributes), flat_lines, bodies, places)
 
 
@@ -81,6 +83,8 @@ def _flattener(shape: Shape) -> Callable[[Any], tuple[bytes | None, bool]]:
                     item = data.pop(name)
                     if item is not None:
                         body[name] = item
+                        if name in NEEDED_BODY_FIELDS:
+                            data[name] = True
             changed |= bool(nested) and _as_text(data, nested)
         if envelope:
             changed |= _as_text(event, envelope)

@@ -17,7 +17,7 @@ from ingest.decode.column import Column, one_chunk
 from ingest.decode.fragments import json_objects
 from ingest.decode.learn import Kind
 from ingest.decode.parse import ATTRIBUTE, DATA, Parsed
-from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, STATUS_TYPES, TYPE_FIELDS
+from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, FIELD_GROUPS, STATUS_TYPES, TYPE_FIELDS
 from ingest.decode.tables import constant, stamped
 from ingest.decode.texts import Mask, hex_ids
 from schemas.arrow import LOG_SCHEMA
@@ -103,6 +103,10 @@ class _Normaliser:
         if rows is not None:
             self.doubtful |= rows if among is None else rows & among
 
+    def _doubt_among(self, rows: Mask | None, types: Iterable[str]) -> None:
+        if rows is not None:
+            self._doubt(rows, self._of_types(types))
+
     def _of_types(self, types: Iterable[str]) -> Mask | None:
         """Rows of these types; None when all rows of known types are."""
         assert self.types is not None
@@ -157,20 +161,21 @@ class _Normaliser:
     def _check_field(self, name: str, column: Column) -> None:
         if name in BODY_FIELDS:
             return
-        members = [event_type for event_type in self.present if name in TYPE_FIELDS[event_type]]
-        for event_type in members:
-            wrong = checks.own_field(column, TYPE_FIELDS[event_type][name])
-            if wrong is not None:
-                self._doubt(wrong, self._of_types([event_type]))
-        if len(members) == len(self.present):
+        members: frozenset[str] = frozenset()
+        for field, types in FIELD_GROUPS.get(name, ()):
+            mine = types & self.present
+            if mine:
+                members |= mine
+                self._doubt_among(checks.own_field(column, field), mine)
+        if members == self.present:
             return
-        others = self._of_types(self.present.difference(members))
         if name in COLUMN_FIELDS:  # it may fill the column of its name
-            self._doubt(checks.column_of_other_type(column, COLUMN_FIELDS[name]), others)
+            wrong = checks.column_of_other_type(column, COLUMN_FIELDS[name])
         elif members and column.kind != "json":  # its values would have to be two things at once
-            self._doubt(column.valid, others)
+            wrong = column.valid
         else:
-            self._doubt(checks.inexact(column), others)
+            wrong = checks.inexact(column)
+        self._doubt_among(wrong, self.present - members)
 
     # --- envelope
 

@@ -1,6 +1,7 @@
 """Where each field of an event goes: tables derived once from the schemas, shared by every decoder."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,8 +13,27 @@ TYPE_FIELDS: Final[Mapping[str, Mapping[str, EventField]]] = MappingProxyType(
     {event_type: fields_of(event_type) for event_type in EVENT_TYPES}
 )
 
+
+def _groups(name: str) -> tuple[tuple[EventField, frozenset[str]], ...]:
+    groups: dict[EventField, set[str]] = {}
+    for event_type, fields in TYPE_FIELDS.items():
+        if name in fields:
+            groups.setdefault(replace(fields[name], description=""), set()).add(event_type)
+    return tuple((field, frozenset(types)) for field, types in groups.items())
+
+
+#: Field → what its types ask of it; most types ask the same.
+FIELD_GROUPS: Final[Mapping[str, tuple[tuple[EventField, frozenset[str]], ...]]] = MappingProxyType(
+    {name: _groups(name) for name in FIELDS}
+)
+
 #: Contents, whatever type they come in: a field called like one is never kept among the plain data.
 BODY_FIELDS: Final[frozenset[str]] = frozenset(name for name, field in FIELDS.items() if field.stored.place == "body")
+
+#: Those without which some type is no event.
+NEEDED_BODY_FIELDS: Final[frozenset[str]] = frozenset(
+    name for fields in TYPE_FIELDS.values() for name, field in fields.items() if field.required and name in BODY_FIELDS
+)
 
 #: Names of columns that a field of another type may fill too, if its value fits.
 COLUMN_FIELDS: Final[Mapping[str, EventField]] = MappingProxyType(
