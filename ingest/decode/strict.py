@@ -23,7 +23,7 @@ _TYPES: Final[Mapping[Kind, pa.DataType]] = {
     "bool": pa.bool_(),
     "json": pa.large_string(),
 }
-_CLOSING: Final = ord("}")
+_OPENING, _CLOSING, _NEWLINE = b"{}\n"
 #: What may follow a closing brace outside texts.
 _AFTER: Final = np.isin(np.arange(256), np.frombuffer(b",}]\n", np.uint8))
 
@@ -41,8 +41,19 @@ def read_strictly(body: bytes, shape: Shape, prefixes: Mapping[str, str]) -> dic
         Prefix of the flat names of ``data`` and of ``attributes``.
     """
     text = body.rstrip(b" \t\r\n")
-    rows = None if shape.nested else _lines(text)
-    return None if rows is None else _read(text, rows, shape, prefixes)
+    rows = _lines(text)
+    return None if rows is None else _read(text, rows, _plain(shape), prefixes)
+
+
+def _plain(shape: Shape) -> Shape:
+    """Where values may be objects there may be none in this body: then they are texts."""
+    if not shape.nested:
+        return shape
+    return Shape(*(_texts(kinds) for kinds in (shape.envelope, shape.data, shape.attributes or {})))
+
+
+def _texts(kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+    return {name: "text" if kind == "json" else kind for name, kind in kinds.items()}
 
 
 def read_flat(lines: bytes, shape: Shape, prefixes: Mapping[str, str]) -> dict[str, Column] | None:
@@ -94,19 +105,18 @@ def _lines(text: bytes) -> int | None:
     """
     if not (text.startswith(b"{") and text.endswith(b"}")):
         return None
-    breaks = text.count(b"\n")
-    if breaks != text.count(b"}\n{"):
-        return None
     array = np.frombuffer(text, np.uint8)
     closing = np.flatnonzero(array[:-1] == _CLOSING)
-    if not _AFTER[array[closing + 1]].all():
+    after = array[closing + 1]
+    ends = closing[after == _NEWLINE]
+    if not _AFTER[after].all() or not (array[ends + 2] == _OPENING).all() or text.count(b"\n") != len(ends):
         return None
     if not text.isascii():
         try:
             text.decode()
         except UnicodeDecodeError:
             return None
-    return breaks + 1
+    return len(ends) + 1
 
 
 def _flat(table: pa.Table, shape: Shape, prefixes: Mapping[str, str]) -> dict[str, Column] | None:
