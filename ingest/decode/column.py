@@ -14,6 +14,7 @@ from ingest.decode.texts import Mask, Texts
 
 #: A column with fewer values than this part of its rows is kept as a dictionary.
 _REPEATED: Final = 4
+_INDICES: Final = ((np.int8, pa.int8()), (np.int16, pa.int16()), (np.int32, pa.int32()))
 
 
 class Column:
@@ -22,7 +23,7 @@ class Column:
     Parameters
     ----------
     values
-        Of polars, in one chunk or several, or of Arrow: ``large_string``, ``int64``, ``double`` or ``bool``.
+        Of polars, or of Arrow: ``string``, ``large_string``, ``int64``, ``double`` or ``bool``.
     kind
         See :data:`ingest.decode.learn.Kind`.
     """
@@ -41,7 +42,7 @@ class Column:
 
     @cached_property
     def array(self) -> pa.Array:
-        """As one Arrow array: ``large_string``, ``int64``, ``double`` or ``bool``."""
+        """As one Arrow array: ``string``, ``large_string``, ``int64``, ``double`` or ``bool``."""
         return one_chunk(self._given.to_arrow()) if isinstance(self._given, pl.Series) else self._given
 
     @cached_property
@@ -67,9 +68,13 @@ class Column:
     @cached_property
     def numbers(self) -> npt.NDArray[Any]:
         """The numbers; 0 where there is none."""
-        array = self.array if self.full else self.array.fill_null(0)
-        numbers: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
-        return numbers
+        array = self.array
+        if self.full:
+            numbers: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
+            return numbers
+        dtype = np.float64 if self.kind == "float" else np.int64
+        held = np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+        return np.where(self.valid, held, dtype(0))  # what lies under a null is undefined
 
     @cached_property
     def dictionary(self) -> pa.DictionaryArray:
@@ -98,13 +103,13 @@ class Column:
 
     def compact(self, wanted: pa.DataType) -> pa.Array:
         """The column as it goes into the log: a dictionary with small indices where texts repeat."""
-        count = len(self.values)
+        count = len(self.dictionary.dictionary)
         if count * _REPEATED > len(self):
             return self.array.cast(wanted)
-        index = pa.int8() if count < 128 else pa.int16() if count < 32768 else pa.int32()
-        return pa.DictionaryArray.from_arrays(
-            self.dictionary.indices.cast(index), self.dictionary.dictionary.cast(wanted)
-        )
+        width, index = next(pair for pair in _INDICES if count < np.iinfo(pair[0]).max)
+        indices = self.dictionary.indices
+        small = pa.array(indices.to_numpy().astype(width)) if self.full else indices.cast(index)
+        return pa.DictionaryArray.from_arrays(small, self.dictionary.dictionary.cast(wanted), safe=False)
 
 
 def one_chunk(array: Any) -> pa.Array:

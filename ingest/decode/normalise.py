@@ -17,17 +17,18 @@ from ingest.decode.column import Column, one_chunk
 from ingest.decode.fragments import json_objects
 from ingest.decode.learn import Kind
 from ingest.decode.parse import ATTRIBUTE, DATA, Parsed
-from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, FIELD_GROUPS, STATUS_TYPES, TYPE_FIELDS
+from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, FIELD_GROUPS, LABELLED, STATUS_TYPES, TYPE_FIELDS
 from ingest.decode.tables import constant, stamped
 from ingest.decode.texts import Mask, hex_ids
 from schemas.arrow import LOG_SCHEMA
-from schemas.columns import LABELS
+from schemas.columns import FIELDS
 from schemas.envelope import VERSION
 
 _NAMES: Final = ("source", "project", "environment", "session_id", "user_id", "id")
 _TEXT_COLUMNS: Final = ("type", "source", "schema_version", "project", "environment", "session_id", "user_id")
 #: One of the two is required.
 _EITHER: Final = (("evaluation.score", ("score", "label")), ("feedback.rating", ("rating", "label")))
+_WANTED: Final = {field.name: field.type for field in LOG_SCHEMA}
 _DTYPES: Final[dict[str, tuple[Kind, Any]]] = {
     "string": ("text", pl.String),
     "int64": ("int", pl.Int64),
@@ -195,7 +196,7 @@ class _Normaliser:
     def _time(self) -> None:
         micros, wrong = moments(self.ready.get("time"), self.given.get("time"), self.rows, self.arrival)
         self.doubtful |= wrong
-        self.columns["time"] = pa.array(micros).cast(LOG_SCHEMA.field("time").type)
+        self.columns["time"] = pa.array(micros).cast(_WANTED["time"])
 
     def _hex(self, name: str, digits: int) -> None:
         if name in self.ready:
@@ -260,7 +261,7 @@ class _Normaliser:
         return int((held & ~self.doubtful).sum())  # the row path counts its own
 
     def _put(self, name: str, column: Column) -> None:
-        wanted = LOG_SCHEMA.field(name).type
+        wanted = _WANTED[name]
         if pa.types.is_string(wanted) and column.kind == "text":
             self.columns[name] = (
                 column.array.cast(wanted) if name in ("session_id", "user_id") else column.compact(wanted)
@@ -274,12 +275,14 @@ class _Normaliser:
 
     def _rest(self, name: str, column: Column, rest: dict[str, tuple[pa.Array, Kind, Mask]]) -> None:
         """A field without a column: the name of some types, plain data of others."""
-        stored = next((TYPE_FIELDS[t][name].stored.arrow for t in self.present if name in TYPE_FIELDS[t]), "json")
+        stored = "json"
+        if any(types & self.present for _, types in FIELD_GROUPS.get(name, ())):
+            stored = FIELDS[name].stored.arrow
         array, kind = column.array, column.kind
         if "json" not in (stored, kind) and kind != _DTYPES[stored][0]:
             kind, dtype = _DTYPES[stored]
             array = one_chunk(column.series.cast(dtype, strict=False).to_arrow())
-        named = [event_type for event_type in self.present if LABELS.get(event_type) == name]
+        named = self.present & LABELLED.get(name, frozenset())
         if not named:
             rest[name] = array, kind, column.valid
             return

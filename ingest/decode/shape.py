@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from schemas.catalogue import EVENT_TYPES
-from schemas.columns import FIELDS, EventField, fields_of
+from schemas.columns import FIELDS, LABELS, EventField, fields_of
 
 #: Fields whose value is the name of the event's subject, by type, → the column ``name``.
 TYPE_FIELDS: Final[Mapping[str, Mapping[str, EventField]]] = MappingProxyType(
@@ -25,6 +25,11 @@ def _groups(name: str) -> tuple[tuple[EventField, frozenset[str]], ...]:
 #: Field → what its types ask of it; most types ask the same.
 FIELD_GROUPS: Final[Mapping[str, tuple[tuple[EventField, frozenset[str]], ...]]] = MappingProxyType(
     {name: _groups(name) for name in FIELDS}
+)
+
+#: Field → the types whose events it names.
+LABELLED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {label: frozenset(t for t, name in LABELS.items() if name == label) for label in LABELS.values()}
 )
 
 #: Contents, whatever type they come in: a field called like one is never kept among the plain data.

@@ -10,18 +10,17 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json
 
 from ingest.decode.column import Column, one_chunk
 from ingest.decode.learn import ENVELOPE, Kind, Shape
 
 _TYPES: Final[Mapping[Kind, pa.DataType]] = {
-    "text": pa.large_string(),
+    "text": pa.string(),
     "int": pa.int64(),
     "float": pa.float64(),
     "bool": pa.bool_(),
-    "json": pa.large_string(),
+    "json": pa.string(),
 }
 _OPENING, _CLOSING, _NEWLINE = b"{}\n"
 #: What may follow a closing brace outside texts.
@@ -131,6 +130,6 @@ def _flat(table: pa.Table, shape: Shape, prefixes: Mapping[str, str]) -> dict[st
             columns[prefixes[name] + field.name] = Column(values, kinds[field.name])
     used = {name: column for name, column in columns.items() if column.nulls < table.num_rows}
     for column in used.values():
-        if column.kind == "float" and not pc.all(pc.is_finite(column.array)).as_py():
+        if column.kind == "float" and not np.isfinite(column.numbers).all():
             return None  # NaN and Infinity are no JSON
     return used
