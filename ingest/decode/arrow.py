@@ -21,13 +21,14 @@ from ingest.batch import Arrival, Decoded
 from ingest.decode.attributes import map_of_attributes
 from ingest.decode.column import Column
 from ingest.decode.finish import finish
-from ingest.decode.flatten import flatten
+from ingest.decode.gather import gather
 from ingest.decode.ipc import plain_size, read_stream
-from ingest.decode.learn import Kind, learn
+from ingest.decode.learn import Kind
 from ingest.decode.normalise import normalise
-from ingest.decode.parse import ATTRIBUTE, DATA, REFUSALS, Parsed, parse_flat
+from ingest.decode.parse import ATTRIBUTE, DATA, REFUSALS, Parsed
 from ingest.decode.rows import Row, Unreadable, decode_rows
 from ingest.decode.tables import together
+from ingest.decode.texts import Mask
 from ingest.limits import Limits
 from schemas.envelope import Envelope
 
@@ -82,6 +83,7 @@ class _Columns:
         self._size = 0
         self._columns: dict[str, Column] = {}
         self._ready: dict[str, pa.Array] = {}
+        self._doubtful: Mask | None = None
 
     def parsed(self) -> Parsed | None:
         """The frame, or None where only the row path can read it."""
@@ -95,7 +97,9 @@ class _Columns:
                 fine = name in Envelope.model_fields and self._envelope(name, column)
             if not fine and column.null_count < len(column):
                 return None
-        return Parsed(self._columns, self._table.num_rows, self._ready) if self._columns else None
+        if not self._columns:
+            return None
+        return Parsed(self._columns, self._table.num_rows, self._ready, self._doubtful)
 
     def _envelope(self, name: str, column: pa.ChunkedArray) -> bool:
         kind = column.type
@@ -164,23 +168,13 @@ class _Columns:
         return True
 
     def _json(self, column: pa.ChunkedArray) -> bool:
-        """One JSON object a row: read as NDJSON, with the same proof."""
+        """One JSON object a row."""
         self._grow(plain_size(column))
-        try:
-            objects = [None if text is None else orjson.loads(text) for text in column.to_pylist()]
-            lines = [orjson.dumps({"data": value}) for value in objects]
-        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-            return False
-        parsed = None
-        for some in (lines[:1000], lines):
-            flat = flatten(lines, learn(some, None))
-            if parsed is None and len(flat.lines) == len(lines):
-                parsed = parse_flat(flat)
-        if parsed is None:
-            return False
+        parsed, _ = gather(_event(text) for text in column.to_pylist())
         for name, values in parsed.columns.items():
             self._put(name, values)
         self._ready |= parsed.ready
+        self._doubtful = parsed.doubtful
         return True
 
     def _attributes(self, column: pa.ChunkedArray) -> bool:
@@ -202,6 +196,14 @@ class _Columns:
         self._size += size
         if self._size > self._limits.decompressed_bytes:
             raise TooLarge(f"the stream holds more than {self._limits.decompressed_bytes} bytes; send it in parts")
+
+
+def _event(text: str | None) -> Any:
+    """An event that has nothing but this as its data."""
+    try:
+        return {} if text is None else {"data": orjson.loads(text)}
+    except orjson.JSONDecodeError:
+        return None
 
 
 class _Rows:

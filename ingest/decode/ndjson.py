@@ -1,19 +1,20 @@
 """``application/x-ndjson``: one event a line; in columns where that loses nothing, else row by row."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from core.errors import BadRequest, TooLarge
 from ingest.batch import Arrival, Decoded, Rejected
 from ingest.decode.finish import finish
-from ingest.decode.flatten import flatten
-from ingest.decode.learn import Shapes, learn
+from ingest.decode.gather import gather
+from ingest.decode.learn import Shapes, merged
 from ingest.decode.normalise import normalise
-from ingest.decode.parse import REFUSALS, Parsed, parse, parse_flat, sieve
+from ingest.decode.parse import REFUSALS, Parsed, parse
 from ingest.decode.rows import decode_rows, read_row
 from ingest.decode.tables import together
 from ingest.limits import Limits
@@ -62,10 +63,9 @@ class _Lines:
         self._lines: list[tuple[int, bytes]] | None = None
 
     def decode(self) -> Decoded:
-        if len(self._body) < _SMALL and len(self.lines()) <= _FEW:
+        small = len(self._body) < _SMALL and len(self.lines()) <= _FEW
+        if small or not (self._strictly() or self._gathered()):
             self._one_by_one(range(len(self.lines())))
-        elif not self._as_they_are():
-            self._flattened()
         self._rejected.sort(key=lambda row: row.index)
         path = "slow" if not self._quick else "mixed" if self._slow else "fast"
         tables = [table for table in self._tables if table.num_rows]
@@ -79,59 +79,38 @@ class _Lines:
             self._lines = [(index, line) for index, line in cut if line and not line.isspace()]
         return self._lines
 
-    def _as_they_are(self) -> bool:
+    def _strictly(self) -> bool:
         """Lines without values inside values; False when they are not all like that, or not like the last ones."""
         shape = _SHAPES.get(self._sender())
         parsed = parse(self._body, shape) if shape is not None else None
-        return parsed is not None and self._normalised(parsed, None)
+        return parsed is not None and self._normalised(parsed)
 
-    def _flattened(self) -> None:
-        """Lines of any shape; those that are of no shape with the others go one by one."""
-        lines = [line for _, line in self.lines()]
+    def _gathered(self) -> bool:
+        """Lines of any shape, which is remembered."""
+        parsed, found = gather(_event(line) for _, line in self.lines())
         sender = self._sender()
-        shape = _SHAPES.get(sender)
-        flat = flatten(lines, shape) if shape is not None else None
-        parsed = parse_flat(flat) if flat is not None else None
-        if parsed is None:
-            learnt = learn(lines, shape)
-            if learnt != shape:
-                _SHAPES.put(sender, learnt)
-                flat = flatten(lines, learnt)
-                parsed = parse_flat(flat)
-        if parsed is None and flat is not None:
-            flat = sieve(flat)
-            parsed = parse_flat(flat)
-        kept = flat.places if flat is not None and parsed is not None and self._normalised(parsed, flat.places) else ()
-        if len(kept) < len(lines):
-            self._one_by_one(sorted(set(range(len(lines))).difference(kept)))
+        before = _SHAPES.get(sender)
+        shape = merged(before, found)
+        if shape != before:
+            _SHAPES.put(sender, shape)
+        return self._normalised(parsed)
 
-    def _normalised(self, parsed: Parsed, places: Sequence[int] | None) -> bool:
-        """Keep columns; those of their rows that are in doubt go one by one. False when a library gives up.
-
-        ``places`` are those of the rows among :meth:`lines`; None: all, in order.
-        """
-
-        def of_row(row: int) -> int:
-            return row if places is None else places[row]
-
-        def indices() -> list[int]:
-            return [self.lines()[of_row(row)][0] for row in range(parsed.rows)]
-
+    def _normalised(self, parsed: Parsed) -> bool:
+        """Keep columns of all lines; those in doubt go one by one. False when a library gives up."""
         try:
-            normalised = normalise(parsed, self._arrival, indices)
+            normalised = normalise(parsed, self._arrival, lambda: [index for index, _ in self.lines()])
         except REFUSALS:
             return False
         doubtful = normalised.doubtful
         if len(self._body) > self._limits.row_bytes:
-            longest, lines = self._limits.row_bytes, self.lines()
-            doubtful = doubtful | np.array([len(lines[of_row(row)][1]) > longest for row in range(parsed.rows)])
+            doubtful = doubtful | np.array([len(line) > self._limits.row_bytes for _, line in self.lines()])
         self._all_ids = self._all_ids and normalised.all_ids
         self._dropped += normalised.dropped_bodies
         table = normalised.good(doubtful)
         self._tables.append(table)
         self._quick += table.num_rows
         if doubtful.any():
-            self._one_by_one([of_row(row) for row in np.flatnonzero(doubtful).tolist()])
+            self._one_by_one(np.flatnonzero(doubtful).tolist())
         return True
 
     def _sender(self) -> object:
@@ -146,3 +125,10 @@ class _Lines:
         self._all_ids = self._all_ids and decoded.all_ids
         self._dropped += decoded.dropped_bodies
         self._slow += decoded.rows
+
+
+def _event(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None

@@ -73,7 +73,7 @@ class _Normaliser:
         self.arrival = arrival
         self.ready = parsed.ready
         self.rows = parsed.rows
-        self.doubtful: Mask = np.zeros(self.rows, np.bool_)
+        self.doubtful: Mask = np.zeros(self.rows, np.bool_) if parsed.doubtful is None else parsed.doubtful.copy()
         self.given = parsed.columns
         self.data = {name[len(DATA) :]: column for name, column in self.given.items() if name.startswith(DATA)}
         self.columns: dict[str, pa.Array] = {}
@@ -187,11 +187,10 @@ class _Normaliser:
             values, missing = ids_of_texts(self.given["id"])
         else:
             values, missing = np.zeros((self.rows, 16), np.uint8), np.ones(self.rows, np.bool_)
-        some = bool(missing.any())
-        if some:
+        if missing.any():
             make_ids(values, np.flatnonzero(missing), self.arrival, indices)
         self.columns["id"] = fixed(values)
-        return not some
+        return not (missing & ~self.doubtful).any()  # the row path knows of its own
 
     def _time(self) -> None:
         micros, wrong = moments(self.ready.get("time"), self.given.get("time"), self.rows, self.arrival)

@@ -1,7 +1,7 @@
 """Lines of JSON → Arrow columns by a parser that is as strict as the row path.
 
-pyarrow's reader refuses a field it was not told of, a field that comes twice, a number where text is expected. It reads
-no JSON text: lists and objects inside have to be flattened before. What it lets through, or worse, is looked for here.
+pyarrow's reader refuses a field it was not told of, a field that comes twice, a number where text is expected. It
+reads no lists or objects inside. What it lets through, or worse, is looked for here.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,6 @@ _TYPES: Final[Mapping[Kind, pa.DataType]] = {
     "int": pa.int64(),
     "float": pa.float64(),
     "bool": pa.bool_(),
-    "json": pa.string(),
 }
 _OPENING, _CLOSING, _NEWLINE = b"{}\n"
 #: What may follow a closing brace outside texts.
@@ -39,6 +38,10 @@ def read_strictly(body: bytes, shape: Shape, prefixes: Mapping[str, str]) -> dic
     prefixes
         Prefix of the flat names of ``data`` and of ``attributes``.
     """
+    if shape.attributes is None or shape.has_nul:  # the libraries cut such a name short
+        return None
+    if shape.nested and b'":[' in body:
+        return None
     text = body.rstrip(b" \t\r\n")
     rows = _lines(text)
     return None if rows is None else _read(text, rows, _plain(shape), prefixes)
@@ -55,14 +58,7 @@ def _texts(kinds: Mapping[str, Kind]) -> dict[str, Kind]:
     return {name: "text" if kind == "json" else kind for name, kind in kinds.items()}
 
 
-def read_flat(lines: bytes, shape: Shape, prefixes: Mapping[str, str]) -> dict[str, Column] | None:
-    """The same of lines that :mod:`ingest.decode.flatten` made: each is known to be one object."""
-    return _read(lines, lines.count(b"\n") + 1, shape, prefixes)
-
-
 def _read(text: bytes, rows: int, shape: Shape, prefixes: Mapping[str, str]) -> dict[str, Column] | None:
-    if shape.has_nul:  # the libraries cut such a name short
-        return None
     try:
         table = pyarrow.json.read_json(
             pa.BufferReader(text),
@@ -79,21 +75,14 @@ def _read(text: bytes, rows: int, shape: Shape, prefixes: Mapping[str, str]) -> 
 def _schema(shape: Shape) -> pa.Schema:
     # Senders that write every name of the envelope write null for those that they have no value of.
     envelope = dict.fromkeys(sorted(ENVELOPE), "text") | dict(shape.envelope)
-    attributes = None if shape.attributes is None else tuple(shape.attributes.items())
-    return _schema_of(tuple(envelope.items()), tuple(shape.data.items()), attributes)
-
-
-_Kinds = tuple[tuple[str, Kind], ...]
+    parts = (envelope, shape.data, shape.attributes or {})
+    return _schema_of(tuple(tuple(part.items()) for part in parts))
 
 
 @lru_cache(maxsize=64)
-def _schema_of(envelope: _Kinds, data: _Kinds, attributes: _Kinds | None) -> pa.Schema:
-    struct = _TYPES["json"] if attributes is None else pa.struct(_fields(attributes))
-    return pa.schema([*_fields(envelope), pa.field("data", pa.struct(_fields(data))), pa.field("attributes", struct)])
-
-
-def _fields(kinds: _Kinds) -> list[pa.Field]:
-    return [pa.field(name, _TYPES[kind]) for name, kind in kinds]
+def _schema_of(parts: tuple[tuple[tuple[str, Kind], ...], ...]) -> pa.Schema:
+    envelope, data, attributes = ([pa.field(name, _TYPES[kind]) for name, kind in part] for part in parts)
+    return pa.schema([*envelope, pa.field("data", pa.struct(data)), pa.field("attributes", pa.struct(attributes))])
 
 
 def _lines(text: bytes) -> int | None:
@@ -122,8 +111,8 @@ def _flat(table: pa.Table, shape: Shape, prefixes: Mapping[str, str]) -> dict[st
     columns: dict[str, Column] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         array = one_chunk(column)
-        if not pa.types.is_struct(array.type):
-            columns[name] = Column(array, "json" if name == "attributes" else shape.envelope.get(name, "text"))
+        if name not in prefixes:
+            columns[name] = Column(array, shape.envelope.get(name, "text"))
             continue
         kinds = shape.data if name == "data" else shape.attributes or {}
         for field, values in zip(array.type, array.flatten(), strict=True):

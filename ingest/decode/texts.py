@@ -40,7 +40,7 @@ class Texts:
         _, offsets, data = array.buffers()
         width = np.int64 if pa.types.is_large_string(array.type) else np.int32
         self.offsets: npt.NDArray[Any] = np.frombuffer(offsets, width)[array.offset : array.offset + len(array) + 1]
-        self.lengths: npt.NDArray[Any] = self.offsets[1:] - self.offsets[:-1]
+        self.lengths: npt.NDArray[Any] = np.subtract(self.offsets[1:], self.offsets[:-1])
         self.data = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
 
     def width(self) -> int:

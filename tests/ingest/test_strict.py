@@ -6,14 +6,21 @@ import orjson
 import pytest
 
 from ingest.batch import Arrival
-from ingest.decode.learn import Shape, learn
+from ingest.decode.gather import gather
+from ingest.decode.learn import Shape
 from ingest.decode.ndjson import decode_ndjson
 from ingest.decode.strict import read_strictly
 from ingest.limits import Limits
 
 PREFIXES = {"data": "d.", "attributes": "a."}
 GOOD = b'{"type":"a","data":{"x":"1","n":2,"f":0.5,"b":true},"attributes":{"k":"v"}}'
-SHAPE = learn([GOOD], None)
+
+
+def shape_of(line: bytes) -> Shape:
+    return gather([orjson.loads(line)])[1]
+
+
+SHAPE = shape_of(GOOD)
 
 
 def read(body: bytes, shape: Shape = SHAPE) -> dict[str, list[object]] | None:
@@ -72,7 +79,7 @@ def test_what_is_not_certain_is_left_alone(line: bytes) -> None:
 
 def test_shapes_with_json_inside_are_left_alone() -> None:
     line = orjson.dumps({"type": "a", "data": {"scores": [1, 2]}})
-    assert read(line, learn([line], None)) is None
+    assert read(line, shape_of(line)) is None
     assert read(GOOD, Shape(SHAPE.envelope, SHAPE.data, None)) is None
 
 
