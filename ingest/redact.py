@@ -76,8 +76,26 @@ def _replace(texts: pl.Series, pattern: Pattern) -> pl.Series:
     if not likely.any():
         return texts
     likely = likely.fill_null(False)
-    replaced = texts.filter(likely).str.replace_all(pattern.regex, f"${{1}}[redacted:{pattern.name}]")
-    return texts.clone().scatter(likely.arg_true(), replaced)  # scatter works in place
+    before = texts.filter(likely)
+    after = before.str.replace_all(pattern.regex, f"${{1}}[redacted:{pattern.name}]")
+    whole = [_still_json(*pair, pattern) for pair in zip(before, after, strict=True)]
+    return texts.clone().scatter(likely.arg_true(), pl.Series(whole, dtype=pl.String))  # scatter works in place
+
+
+def _still_json(before: str, after: str, pattern: Pattern) -> str:
+    """``after``; but where the pattern took half an escape (behind a backslash that was escaped) it is put right."""
+    if after == before or _is_json(after) or not _is_json(before):
+        return after
+    put = rf"\1[redacted:{pattern.name}]"
+    return _walked(before, lambda text: re.sub(pattern.regex, put, text))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _proved_text(name: str, exact: re.Pattern[str], proof: _Proof) -> Callable[[str], str]:

@@ -31,7 +31,11 @@ def json_objects(columns: Mapping[str, tuple[pa.Array, Kind, Mask]], rows: int) 
         array, kind, among = columns[name]
         items = array.to_pylist() if among.all() else array.filter(pa.array(among)).to_pylist()
         for row, item in zip(np.flatnonzero(among).tolist(), items, strict=True):
-            objects.setdefault(row, {})[name] = orjson.Fragment(item) if kind == "json" else item
+            value = orjson.Fragment(item) if kind == "json" else item
+            if (known := objects.get(row)) is None:
+                objects[row] = {name: value}
+            else:
+                known[name] = value
     if not objects:
         return None
     texts: list[bytes | None] = [None] * rows

@@ -4,8 +4,10 @@ The values come from the parser of the row path, so nothing can be read in two w
 others is marked, and stays alone in that.
 """
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial, reduce
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -21,19 +23,55 @@ from ingest.decode.texts import Mask
 
 _NUMBERS: Final = {"int": np.int64, "float": np.float64, "bool": np.bool_}
 _INT64: Final = range(-(2**63), 2**63)
+_Rows = npt.NDArray[np.int64]
 
 
-class _Values:
+class _Field:
     """The values of one field, and the rows that they come from."""
 
-    __slots__ = ("items", "rows")
+    def __init__(self) -> None:
+        self._rows: list[_Rows] = []
+        self._items: list[tuple[Any, ...]] = []
+
+    def add(self, rows: _Rows, items: tuple[Any, ...]) -> None:
+        if None in items:
+            rows, items = _kept(rows, items)
+        self._rows.append(rows)
+        self._items.append(items)
+
+    def whole(self) -> tuple[_Rows, Sequence[Any]]:
+        if len(self._rows) == 1:
+            return self._rows[0], self._items[0]
+        return np.concatenate(self._rows), list(chain.from_iterable(self._items))
+
+
+class _Objects:
+    """Objects of many rows; those with the same names in the same order are turned into columns together."""
 
     def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.items: list[Any] = []
+        self._alike: dict[tuple[str, ...], tuple[list[int], list[Iterable[Any]]]] = {}
 
+    def add(self, row: int, values: dict[str, Any]) -> None:
+        alike = self._alike.get(names := tuple(values))
+        if alike is None:
+            alike = self._alike[names] = ([], [])
+        alike[0].append(row)
+        alike[1].append(values.values())
 
-_Fields = dict[str, _Values]
+    def fields(self, allowed: Callable[[str, int], bool]) -> tuple[dict[str, _Field], list[int]]:
+        """The fields by name, and the rows that have a field that is not ``allowed``: by its name and their number."""
+        fields: dict[str, _Field] = {}
+        odd: list[int] = []
+        for names, (places, values) in self._alike.items():
+            rows = np.array(places, np.int64)
+            for name, items in zip(names, zip(*values, strict=True), strict=True):
+                if name not in fields:
+                    if not allowed(name, len(fields)):
+                        odd.extend(_kept(rows, items)[0].tolist())
+                        continue
+                    fields[name] = _Field()
+                fields[name].add(rows, items)
+        return fields, odd
 
 
 def gather(events: Iterable[Any]) -> tuple[Parsed, Shape]:
@@ -59,29 +97,26 @@ def gather(events: Iterable[Any]) -> tuple[Parsed, Shape]:
 class _Gathered:
     def __init__(self) -> None:
         self.odd: list[int] = []
-        self._envelope: _Fields = {name: _Values() for name in ENVELOPE}
-        self._data: _Fields = {}
+        self._envelope = _Objects()
+        self._data = _Objects()
+        self._attributes = _Objects()
         self._contents: dict[str, Kind] = {}
         self._bodies: list[bytes | None] = []
-        self._attributes: list[dict[str, Any] | None] = []
 
     def add(self, row: int, event: Any) -> bool:
         """Take an event in; False where something in it is not as it must be."""
         self._bodies.append(None)
-        self._attributes.append(None)
         if not isinstance(event, dict):
             return False
         data, attributes = event.pop("data", None), event.pop("attributes", None)
-        fine = _put(self._envelope, row, event, 0)
+        self._envelope.add(row, event)
         if isinstance(attributes, dict):
-            self._attributes[row] = attributes or None
-        elif attributes is not None:
-            fine = False
-        if not isinstance(data, dict):
-            return fine and data is None
-        if not BODY_FIELDS.isdisjoint(data):
-            fine = self._take_contents(row, data) and fine
-        return _put(self._data, row, data, MOST_FIELDS) and fine
+            self._attributes.add(row, attributes)
+        if isinstance(data, dict):
+            fine = BODY_FIELDS.isdisjoint(data) or self._take_contents(row, data)
+            self._data.add(row, data)
+            return fine and isinstance(attributes, dict | None)
+        return data is None and isinstance(attributes, dict | None)
 
     def _take_contents(self, row: int, data: dict[str, Any]) -> bool:
         """Contents leave the data as one text: nobody asks for them by name. Where a type needs them, a mark stays."""
@@ -102,13 +137,12 @@ class _Gathered:
 
     def finish(self) -> tuple[Parsed, Shape]:
         """The columns, once all events are in."""
-        envelope, data = self._columns(self._envelope), self._columns(self._data)
-        attributes = self._columns_of_attributes()
+        envelope = self._columns(self._envelope, lambda name, _: name in ENVELOPE)
+        data = self._columns(self._data, lambda _, count: count < MOST_FIELDS)
+        fields, too_many = self._attributes.fields(lambda _, count: count < MOST_ATTRIBUTES)
         columns = envelope | {DATA + name: column for name, column in data.items()}
-        if attributes is None:
-            texts = [None if value is None else orjson.dumps(value) for value in self._attributes]
-            columns["attributes"] = Column(pa.array(texts, pa.string()), "json")
-        else:
+        attributes = None if too_many else self._columns_of(fields)
+        if attributes is not None:
             columns |= {ATTRIBUTE + name: column for name, column in attributes.items()}
         bodies = pa.array(self._bodies, pa.string())
         doubtful: Mask = np.zeros(len(bodies), np.bool_)
@@ -118,51 +152,43 @@ class _Gathered:
         ready = {"body": bodies} if bodies.null_count < len(bodies) else {}
         return Parsed(columns, len(bodies), ready, doubtful), shape
 
-    def _columns_of_attributes(self) -> dict[str, Column] | None:
-        """None when there are too many names for columns."""
-        fields: _Fields = {}
-        for row, values in enumerate(self._attributes):
-            if values is not None and not _put(fields, row, values, MOST_ATTRIBUTES):
-                return None
-        return self._columns(fields)
+    def _columns(self, objects: _Objects, allowed: Callable[[str, int], bool]) -> dict[str, Column]:
+        fields, odd = objects.fields(allowed)
+        self.odd.extend(odd)
+        return self._columns_of(fields)
 
-    def _columns(self, fields: _Fields) -> dict[str, Column]:
-        columns = {name: self._column(name, values) for name, values in fields.items() if values.items}
+    def _columns_of(self, fields: dict[str, _Field]) -> dict[str, Column]:
+        columns = {name: self._column(name, *field.whole()) for name, field in fields.items()}
         return {name: column for name, column in columns.items() if column.nulls < len(column)}
 
-    def _column(self, name: str, values: _Values) -> Column:
-        kinds = {found: kind_of(name, found) for found in dict.fromkeys(map(type, values.items))}
-        kind = reduce(lambda one, other: either(name, one, other), kinds.values())
+    def _column(self, name: str, rows: _Rows, items: Sequence[Any]) -> Column:
+        count = len(self._bodies)
+        if len(items) and type(items[0]) is str:
+            with suppress(pa.ArrowTypeError):  # not all of them are
+                return Column(_texts(rows, pa.array(items, pa.string()), count), "text")
+        kinds: dict[type, Kind] = {found: kind_of(name, found) for found in dict.fromkeys(map(type, items))}
+        kind: Kind = reduce(partial(either, name), kinds.values()) if kinds else "text"
         if kind == "json":
-            self._keep(values, [_json(item) for item in values.items])
+            rows, items = self._keep(rows, [_json(item) for item in items])
         elif any(not _fits(found, kind) for found in kinds.values()):
-            self._keep(values, [item if _fits(kinds[type(item)], kind) else None for item in values.items])
-        if kind == "int" and values.items and not (min(values.items) in _INT64 and max(values.items) in _INT64):
-            self._keep(values, [item if item in _INT64 else None for item in values.items])
-        return Column(_array(values, kind, len(self._bodies)), kind)
+            rows, items = self._keep(rows, [item if _fits(kinds[type(item)], kind) else None for item in items])
+        if kind == "int" and len(items) and not (min(items) in _INT64 and max(items) in _INT64):
+            rows, items = self._keep(rows, [item if item in _INT64 else None for item in items])
+        if dtype := _NUMBERS.get(kind):
+            return Column(_numbers(rows, np.array(items, dtype), count), kind)
+        return Column(_texts(rows, pa.array(items, pa.string()), count), kind)
 
-    def _keep(self, values: _Values, items: list[Any]) -> None:
-        """Put other items in place of a field's; the row of one that is None goes its own way."""
-        self.odd.extend(row for row, item in zip(values.rows, items, strict=True) if item is None)
-        values.rows = [row for row, item in zip(values.rows, items, strict=True) if item is not None]
-        values.items = [item for item in items if item is not None]
+    def _keep(self, rows: _Rows, items: list[Any]) -> tuple[_Rows, Sequence[Any]]:
+        """What is left; the row of an item that is None goes its own way."""
+        kept = _kept(rows, items)
+        self.odd.extend(np.setdiff1d(rows, kept[0]).tolist())
+        return kept
 
 
-def _put(fields: _Fields, row: int, values: dict[str, Any], most: int) -> bool:
-    """Put an object's values to those of their fields; False when there are too many fields for one of them."""
-    fine = True
-    for name, item in values.items():
-        if item is None:
-            continue
-        known = fields.get(name)
-        if known is None:
-            if len(fields) >= most:
-                fine = False
-                continue
-            known = fields[name] = _Values()
-        known.rows.append(row)
-        known.items.append(item)
-    return fine
+def _kept(rows: _Rows, items: Sequence[Any]) -> tuple[_Rows, tuple[Any, ...]]:
+    """Without the rows that have no item."""
+    held = np.fromiter((item is not None for item in items), np.bool_, len(items))
+    return rows[held], tuple(item for item in items if item is not None)
 
 
 def _fits(found: Kind, kind: Kind) -> bool:
@@ -176,22 +202,35 @@ def _json(item: Any) -> bytes | None:
         return None
 
 
-def _array(values: _Values, kind: Kind, count: int) -> pa.Array:
-    """The values at their rows, null between them."""
-    numbers = _NUMBERS.get(kind)
-    dense = pa.array(values.items, pa.string()) if numbers is None else np.array(values.items, numbers)
-    if len(values.rows) == count:
-        return dense if numbers is None else pa.array(dense)
-    rows = np.array(values.rows, np.int64)
+def _numbers(rows: _Rows, numbers: npt.NDArray[Any], count: int) -> pa.Array:
+    """Numbers at their rows, null between them."""
+    whole = np.zeros(count, numbers.dtype)
+    whole[rows] = numbers
+    if len(rows) == count:
+        return pa.array(whole)
     absent = np.ones(count, np.bool_)
     absent[rows] = False
-    if numbers is not None:
-        whole: npt.NDArray[Any] = np.zeros(count, numbers)
-        whole[rows] = dense
-        return pa.array(whole, mask=absent)
-    places = np.zeros(count, np.int64)
-    places[rows] = np.arange(len(rows))
-    return dense.take(pa.array(places, mask=absent))
+    return pa.array(whole, mask=absent)
+
+
+def _texts(rows: _Rows, texts: pa.Array, count: int) -> pa.Array:
+    """Texts at their rows, null between them."""
+    order = np.full(count, -1, np.int64)
+    order[rows] = np.arange(len(rows))
+    present = order >= 0
+    order = order[present]
+    if (order[1:] < order[:-1]).any():
+        texts = texts.take(pa.array(order))
+    if len(rows) == count:
+        return texts
+    _, offsets, data = texts.buffers()
+    held = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    whole = np.zeros(count + 1, np.int32)
+    whole[1:][present] = held[1:] - held[:-1]
+    whole[0] = held[0]
+    np.cumsum(whole, out=whole)
+    bitmap = pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.StringArray.from_buffers(count, pa.py_buffer(whole), data, bitmap)
 
 
 def _kinds(columns: dict[str, Column]) -> dict[str, Kind]:

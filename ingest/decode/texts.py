@@ -78,15 +78,16 @@ def _hex(texts: Texts, width: int, places: npt.NDArray[np.int64] | None) -> tupl
     good = texts.valid & (texts.lengths == width)
     rows = np.flatnonzero(good)
     matrix = texts.matrix(rows, width)
-    if len(rows) == len(good) and (places is None or (matrix[:, _HYPHENS] == ord("-")).all()):
+    out = np.zeros((len(good), (width if places is None else len(places)) // 2), np.uint8)
+    if places is None or (matrix[:, _HYPHENS] == ord("-")).all():
         with suppress(binascii.Error):
             read = binascii.unhexlify((matrix if places is None else matrix[:, places]).tobytes())
-            return np.frombuffer(read, np.uint8).reshape(len(rows), -1), good
+            out[rows] = np.frombuffer(read, np.uint8).reshape(len(rows), out.shape[1])
+            return out, good
     digits = _HEX[matrix if places is None else matrix[:, places]]
     fine = digits.max(axis=1, initial=0) < 16
     if places is not None:
         fine &= (matrix[:, _HYPHENS] == ord("-")).all(axis=1)
-    out = np.zeros((len(good), digits.shape[1] // 2), np.uint8)
     out[rows] = digits[:, 0::2] << 4 | digits[:, 1::2]
     good[rows] = fine
     return out, good

@@ -27,6 +27,7 @@ def redacted(text: str, redactor: Redactor = REDACT) -> str:
         ("mail bob.smith+x@mail.example.com now", "mail [redacted:email] now"),
         ("line\nbob@example.com", "line\n[redacted:email]"),
         ("a@b.co c@d.co", "[redacted:email] [redacted:email]"),
+        ("path\\\nbob@example.com", "path\\\n[redacted:email]"),
         ("é\x01bob@example.com", "é\x01[redacted:email]"),
         ("call +49 170 1234567 today", "call [redacted:phone] today"),
         ("call (415) 555-2671.", "call [redacted:phone]."),
