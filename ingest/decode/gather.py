@@ -49,22 +49,22 @@ class _Objects:
     """Objects of many rows; those with the same names in the same order are turned into columns together."""
 
     def __init__(self) -> None:
-        self._alike: dict[tuple[str, ...], tuple[list[int], list[Iterable[Any]]]] = {}
+        self._alike: dict[tuple[str, ...], tuple[list[int], list[dict[str, Any]]]] = {}
 
     def add(self, row: int, values: dict[str, Any]) -> None:
         alike = self._alike.get(names := tuple(values))
         if alike is None:
             alike = self._alike[names] = ([], [])
         alike[0].append(row)
-        alike[1].append(values.values())
+        alike[1].append(values)
 
     def fields(self, allowed: Callable[[str, int], bool]) -> tuple[dict[str, _Field], list[int]]:
         """The fields by name, and the rows that have a field that is not ``allowed``: by its name and their number."""
         fields: dict[str, _Field] = {}
         odd: list[int] = []
-        for names, (places, values) in self._alike.items():
+        for names, (places, objects) in self._alike.items():
             rows = np.array(places, np.int64)
-            for name, items in zip(names, zip(*values, strict=True), strict=True):
+            for name, items in zip(names, zip(*map(dict.values, objects), strict=True), strict=True):
                 if name not in fields:
                     if not allowed(name, len(fields)):
                         odd.extend(_kept(rows, items)[0].tolist())
