@@ -58,6 +58,14 @@ class _Objects:
         alike[0].append(row)
         alike[1].append(values)
 
+    def texts(self, count: int) -> tuple[list[bytes | None], list[int]]:
+        """Each row's object as JSON text, and the rows whose object cannot be written."""
+        texts: list[bytes | None] = [None] * count
+        for rows, objects in self._alike.values():
+            for row, values in zip(rows, objects, strict=True):
+                texts[row] = _json(values)
+        return texts, [row for rows, _ in self._alike.values() for row in rows if texts[row] is None]
+
     def fields(self, allowed: Callable[[str, int], bool]) -> tuple[dict[str, _Field], list[int]]:
         """The fields by name, and the rows that have a field that is not ``allowed``: by its name and their number."""
         fields: dict[str, _Field] = {}
@@ -138,11 +146,15 @@ class _Gathered:
     def finish(self) -> tuple[Parsed, Shape]:
         """The columns, once all events are in."""
         envelope = self._columns(self._envelope, lambda name, _: name in ENVELOPE)
-        data = self._columns(self._data, lambda _, count: count < MOST_FIELDS)
+        data = self._columns(self._data, lambda _, count: count < MOST_FIELDS, nested=True)
         fields, too_many = self._attributes.fields(lambda _, count: count < MOST_ATTRIBUTES)
         columns = envelope | {DATA + name: column for name, column in data.items()}
         attributes = None if too_many else self._columns_of(fields)
-        if attributes is not None:
+        if attributes is None:
+            texts, odd = self._attributes.texts(len(self._bodies))
+            self.odd.extend(odd)
+            columns["attributes"] = Column(pa.array(texts, pa.string()), "json")
+        else:
             columns |= {ATTRIBUTE + name: column for name, column in attributes.items()}
         bodies = pa.array(self._bodies, pa.string())
         doubtful: Mask = np.zeros(len(bodies), np.bool_)
@@ -152,28 +164,34 @@ class _Gathered:
         ready = {"body": bodies} if bodies.null_count < len(bodies) else {}
         return Parsed(columns, len(bodies), ready, doubtful), shape
 
-    def _columns(self, objects: _Objects, allowed: Callable[[str, int], bool]) -> dict[str, Column]:
+    def _columns(
+        self, objects: _Objects, allowed: Callable[[str, int], bool], *, nested: bool = False
+    ) -> dict[str, Column]:
         fields, odd = objects.fields(allowed)
         self.odd.extend(odd)
-        return self._columns_of(fields)
+        return self._columns_of(fields, nested=nested)
 
-    def _columns_of(self, fields: dict[str, _Field]) -> dict[str, Column]:
-        columns = {name: self._column(name, *field.whole()) for name, field in fields.items()}
+    def _columns_of(self, fields: dict[str, _Field], *, nested: bool = False) -> dict[str, Column]:
+        columns = {name: self._column(name, *field.whole(), nested=nested) for name, field in fields.items()}
         return {name: column for name, column in columns.items() if column.nulls < len(column)}
 
-    def _column(self, name: str, rows: _Rows, items: Sequence[Any]) -> Column:
+    def _column(self, name: str, rows: _Rows, items: Sequence[Any], *, nested: bool) -> Column:
+        """``nested``: objects and arrays are as good as other values."""
         count = len(self._bodies)
         if len(items) and type(items[0]) is str:
             with suppress(pa.ArrowTypeError):  # not all of them are
                 return Column(_texts(rows, pa.array(items, pa.string()), count), "text")
         kinds: dict[type, Kind] = {found: kind_of(name, found) for found in dict.fromkeys(map(type, items))}
-        kind: Kind = reduce(partial(either, name), kinds.values()) if kinds else "text"
+        wanted: list[Kind] = [kind for kind in kinds.values() if nested or kind != "json"] or ["json"]
+        kind: Kind = reduce(partial(either, name), wanted) if kinds else "text"
         if kind == "json":
             rows, items = self._keep(rows, [_json(item) for item in items])
         elif any(not _fits(found, kind) for found in kinds.values()):
             rows, items = self._keep(rows, [item if _fits(kinds[type(item)], kind) else None for item in items])
         if kind == "int" and len(items) and not (min(items) in _INT64 and max(items) in _INT64):
             rows, items = self._keep(rows, [item if item in _INT64 else None for item in items])
+        if not len(items):
+            return Column(pa.nulls(count, pa.string()), "text")
         if dtype := _NUMBERS.get(kind):
             return Column(_numbers(rows, np.array(items, dtype), count), kind)
         return Column(_texts(rows, pa.array(items, pa.string()), count), kind)
