@@ -125,7 +125,8 @@ class _Columns:
         if wanted is None:
             return False
         if wanted == "text":
-            column = column.cast(pa.large_string())
+            if pa.types.is_string_view(column.type):
+                column = column.cast(pa.large_string())
         elif wanted == "int":
             if pa.types.is_uint64(kind):
                 return False

@@ -29,7 +29,8 @@ def attributes_of_columns(columns: Mapping[str, Column], rows: int) -> tuple[pa.
         column = columns[name]
         wrong |= _doubtful(name, column)
         plain = column.kind in ("text", "json")
-        arrays.append(column.array if plain else one_chunk(column.series.cast(pl.String).to_arrow()))
+        array = column.array if plain else one_chunk(column.series.cast(pl.String).to_arrow())
+        arrays.append(array.cast(pa.string()))
     valid = np.column_stack([columns[name].valid for name in names])
     counts = valid.sum(axis=1)
     if len(names) == 1 and columns[names[0]].full:

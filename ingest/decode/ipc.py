@@ -40,6 +40,8 @@ def read_stream(body: bytes, limits: Limits) -> pa.Table:
 
 def plain_size(column: pa.ChunkedArray) -> int:
     """Bytes of a column of texts when each row has its own: a dictionary may repeat a long text a million times."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return sum(_texts_size(chunk) for chunk in column.chunks if len(chunk))
     if not pa.types.is_dictionary(column.type):
         return int(pc.sum(pc.binary_length(column)).as_py() or 0)
     size = 0
@@ -47,6 +49,13 @@ def plain_size(column: pa.ChunkedArray) -> int:
         lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
         size += pc.sum(lengths.take(chunk.indices)).as_py() or 0
     return int(size)
+
+
+def _texts_size(chunk: pa.Array) -> int:
+    """What lies between the first and the last offset."""
+    plain = memoryview(chunk.buffers()[1]).cast("B")
+    offsets = plain.cast("q") if pa.types.is_large_string(chunk.type) else plain.cast("i")
+    return int(offsets[chunk.offset + len(chunk)] - offsets[chunk.offset])
 
 
 def _measure(body: bytes, limits: Limits) -> None:

@@ -324,6 +324,14 @@ def test_one_bad_row_among_thousands_is_found_and_the_rest_stay_columns() -> Non
 
 
 @without_redaction
+def test_attributes_of_several_kinds_stay_columns() -> None:
+    event = {"type": "span", "source": "s", "time": "2026-11-20T12:00:00Z", "data": {"name": "n", "duration_ms": 1}}
+    lines = [orjson.dumps({**event, "attributes": {"k": str(row), "n": row, "b": row % 2 == 0}}) for row in range(200)]
+    assert same(b"\n".join(lines)).path == "fast"
+    assert same(b"\n".join(lines)).path == "fast"
+
+
+@without_redaction
 def test_many_names_of_attributes_lose_nothing() -> None:
     event = {"type": "span", "source": "s", "time": "2026-11-20T12:00:00Z", "data": {"name": "n", "duration_ms": 1}}
     body = b"\n".join(orjson.dumps({**event, "attributes": {f"k{row}": str(row)}}) for row in range(200))
