@@ -131,13 +131,11 @@ class _Gathered:
         body: dict[str, Any] = {}
         for name in BODY_FIELDS.intersection(data):
             item = data.pop(name)
+            found: Kind = "null" if item is None else "text" if isinstance(item, str) else "json"
+            self._contents[name] = either(name, self._contents.get(name, "null"), found)
             if item is None:
                 continue
             body[name] = item
-            if not isinstance(item, str):
-                self._contents[name] = "json"
-            elif name not in self._contents:
-                self._contents[name] = "text"
             if name in NEEDED_BODY_FIELDS:
                 data[name] = True
         self._bodies[row] = text = _json(body) if body else None
@@ -145,35 +143,38 @@ class _Gathered:
 
     def finish(self) -> tuple[Parsed, Shape]:
         """The columns, once all events are in."""
-        envelope = self._columns(self._envelope, lambda name, _: name in ENVELOPE)
-        data = self._columns(self._data, lambda _, count: count < MOST_FIELDS, nested=True)
+        columns, envelope = self._columns(self._envelope, lambda name, _: name in ENVELOPE)
+        of_data, data = self._columns(self._data, lambda _, count: count < MOST_FIELDS, nested=True)
+        columns |= {DATA + name: column for name, column in of_data.items()}
         fields, too_many = self._attributes.fields(lambda _, count: count < MOST_ATTRIBUTES)
-        columns = envelope | {DATA + name: column for name, column in data.items()}
-        attributes = None if too_many else self._columns_of(fields)
-        if attributes is None:
+        attributes = None
+        if too_many:
             texts, odd = self._attributes.texts(len(self._bodies))
             self.odd.extend(odd)
             columns["attributes"] = Column(pa.array(texts, pa.string()), "json")
         else:
-            columns |= {ATTRIBUTE + name: column for name, column in attributes.items()}
+            of_attributes, attributes = self._columns_of(fields)
+            columns |= {ATTRIBUTE + name: column for name, column in of_attributes.items()}
         bodies = pa.array(self._bodies, pa.string())
         doubtful: Mask = np.zeros(len(bodies), np.bool_)
         doubtful[self.odd] = True
-        names = None if attributes is None else _kinds(attributes)
-        shape = Shape(_kinds(envelope), _kinds(data) | self._contents, names)
         ready = {"body": bodies} if bodies.null_count < len(bodies) else {}
-        return Parsed(columns, len(bodies), ready, doubtful), shape
+        return Parsed(columns, len(bodies), ready, doubtful), Shape(envelope, data | self._contents, attributes)
 
     def _columns(
         self, objects: _Objects, allowed: Callable[[str, int], bool], *, nested: bool = False
-    ) -> dict[str, Column]:
+    ) -> tuple[dict[str, Column], dict[str, Kind]]:
         fields, odd = objects.fields(allowed)
         self.odd.extend(odd)
         return self._columns_of(fields, nested=nested)
 
-    def _columns_of(self, fields: dict[str, _Field], *, nested: bool = False) -> dict[str, Column]:
+    def _columns_of(
+        self, fields: dict[str, _Field], *, nested: bool = False
+    ) -> tuple[dict[str, Column], dict[str, Kind]]:
+        """The columns that have a value, and the kinds of all fields."""
         columns = {name: self._column(name, *field.whole(), nested=nested) for name, field in fields.items()}
-        return {name: column for name, column in columns.items() if column.nulls < len(column)}
+        kinds = {name: column.kind for name, column in columns.items()}
+        return {name: column for name, column in columns.items() if column.kind != "null"}, kinds
 
     def _column(self, name: str, rows: _Rows, items: Sequence[Any], *, nested: bool) -> Column:
         """``nested``: objects and arrays are as good as other values."""
@@ -191,7 +192,7 @@ class _Gathered:
         if kind == "int" and len(items) and not (min(items) in _INT64 and max(items) in _INT64):
             rows, items = self._keep(rows, [item if item in _INT64 else None for item in items])
         if not len(items):
-            return Column(pa.nulls(count, pa.string()), "text")
+            return Column(pa.nulls(count, pa.string()), "null")
         if dtype := _NUMBERS.get(kind):
             return Column(_numbers(rows, np.array(items, dtype), count), kind)
         return Column(_texts(rows, pa.array(items, pa.string()), count), kind)
@@ -249,7 +250,3 @@ def _texts(rows: _Rows, texts: pa.Array, count: int) -> pa.Array:
     np.cumsum(whole, out=whole)
     bitmap = pa.py_buffer(np.packbits(present, bitorder="little"))
     return pa.StringArray.from_buffers(count, pa.py_buffer(whole), data, bitmap)
-
-
-def _kinds(columns: dict[str, Column]) -> dict[str, Kind]:
-    return {name: column.kind for name, column in columns.items()}

@@ -9,8 +9,9 @@ from typing import Final, Literal
 from schemas.columns import FIELDS
 from schemas.envelope import Envelope
 
-#: ``json``: objects, arrays, or these and texts.
-Kind = Literal["text", "int", "float", "bool", "json"]
+#: ``json``: objects, arrays, or these and others. ``null``: nothing yet but null, which some senders write for all that
+#: they have no value of.
+Kind = Literal["text", "int", "float", "bool", "json", "null"]
 
 #: Names of the envelope that have single values.
 ENVELOPE: Final = frozenset(Envelope.model_fields) - {"data", "attributes"}
@@ -97,8 +98,10 @@ def kind_of(name: str, value: type) -> Kind:
 
 def either(name: str, one: Kind, other: Kind) -> Kind:
     """The kind of a field of two kinds; where they cannot be read as one, rows of the odd kind go one by one."""
-    if one == other:
+    if other in (one, "null"):
         return one
+    if one == "null":
+        return other
     if {one, other} == {"int", "float"}:
         return "float"
     right = _RIGHT.get(FIELDS[name].stored.arrow) if name in FIELDS else None

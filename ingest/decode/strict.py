@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.json
 
 from ingest.decode.column import Column, one_chunk
-from ingest.decode.learn import ENVELOPE, Kind, Shape
+from ingest.decode.learn import Kind, Shape
 
 _TYPES: Final[Mapping[Kind, pa.DataType]] = {
     "text": pa.string(),
     "int": pa.int64(),
     "float": pa.float64(),
     "bool": pa.bool_(),
+    "null": pa.null(),
 }
 _OPENING, _CLOSING, _NEWLINE = b"{}\n"
 #: What may follow a closing brace outside texts.
@@ -73,9 +74,7 @@ def _read(text: bytes, rows: int, shape: Shape, prefixes: Mapping[str, str]) -> 
 
 
 def _schema(shape: Shape) -> pa.Schema:
-    # Senders that write every name of the envelope write null for those that they have no value of.
-    envelope = dict.fromkeys(sorted(ENVELOPE), "text") | dict(shape.envelope)
-    parts = (envelope, shape.data, shape.attributes or {})
+    parts = (shape.envelope, shape.data, shape.attributes or {})
     return _schema_of(tuple(tuple(part.items()) for part in parts))
 
 
@@ -112,7 +111,7 @@ def _flat(table: pa.Table, shape: Shape, prefixes: Mapping[str, str]) -> dict[st
     for name, column in zip(table.column_names, table.columns, strict=True):
         array = one_chunk(column)
         if name not in prefixes:
-            columns[name] = Column(array, shape.envelope.get(name, "text"))
+            columns[name] = Column(array, shape.envelope[name])
             continue
         kinds = shape.data if name == "data" else shape.attributes or {}
         for field, values in zip(array.type, array.flatten(), strict=True):

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.batch import Arrival
 from ingest.decode.gather import gather
-from ingest.decode.learn import Shape
+from ingest.decode.learn import Shape, merged
 from ingest.decode.ndjson import decode_ndjson
 from ingest.decode.strict import read_strictly
 from ingest.limits import Limits
@@ -16,8 +16,8 @@ PREFIXES = {"data": "d.", "attributes": "a."}
 GOOD = b'{"type":"a","data":{"x":"1","n":2,"f":0.5,"b":true},"attributes":{"k":"v"}}'
 
 
-def shape_of(line: bytes) -> Shape:
-    return gather([orjson.loads(line)])[1]
+def shape_of(*lines: bytes) -> Shape:
+    return gather([orjson.loads(line) for line in lines])[1]
 
 
 SHAPE = shape_of(GOOD)
@@ -30,7 +30,7 @@ def read(body: bytes, shape: Shape = SHAPE) -> dict[str, list[object]] | None:
 
 def test_columns_have_flat_names() -> None:
     second = b'{"type":"b","project":null,"data":{"x":"\\u00e9\\n","n":null}}'
-    assert read(GOOD + b"\n" + second + b"\n") == {
+    assert read(GOOD + b"\n" + second + b"\n", shape_of(GOOD, second)) == {
         "type": ["a", "b"],
         "d.x": ["1", "é\n"],
         "d.n": [2, None],
@@ -108,3 +108,13 @@ def test_names_with_nul_and_texts_with_backslashes_survive(name: str) -> None:
     bodies = [orjson.loads(text) for text in table.column("body").to_pylist() if text]
     assert bodies == [{"arguments": ["a\\b\n"]}] * 100
     assert [pair for pairs in table.column("attributes").to_pylist() for pair in pairs or ()] == [(name, "v")] * 100
+
+
+def test_names_that_come_with_null_alone_are_known_too() -> None:
+    line = b'{"type":"a","project":null,"data":{"x":"1","error_type":null,"query":null},"attributes":{"k":null}}'
+    shape = shape_of(line)
+    assert read(line + b"\n" + line, shape) == {"type": ["a", "a"], "d.x": ["1", "1"]}
+    value = line.replace(b'"error_type":null', b'"error_type":"timeout"')
+    assert read(value, shape) is None
+    assert merged(shape, shape_of(value)).data["error_type"] == "text"
+    assert merged(shape_of(value), shape).data["error_type"] == "text"

@@ -199,6 +199,8 @@ def same(body: bytes) -> Decoded:
     assert verdicts(ours) == verdicts(theirs)
     assert rows_of(ours) == rows_of(theirs)
     assert ours.all_ids == theirs.all_ids
+    again = decode_ndjson(body, ARRIVAL, LIMITS)  # with a shape that is known now
+    assert (verdicts(again), rows_of(again)) == (verdicts(theirs), rows_of(theirs))
     return ours
 
 
