@@ -18,7 +18,7 @@ from semantic.layer import SemanticLayer
 from semantic.sources import warehouse_sources
 from storage.warehouse.client import Warehouse
 from storage.warehouse.migrations import migrate
-from tests.semantic.rows import NOW, Event, as_table, make_events
+from tests.semantic.rows import NOW, Event, as_table, make_events, store
 
 KEYS = {
     "lh_acme": Principal("acme", "k1", Role.VIEWER, frozenset({Scope.QUERY})),
@@ -50,8 +50,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> 
     folder = tmp_path_factory.mktemp("query_api")
     with Warehouse(f"chdb:///{folder}") as warehouse:
         migrate(warehouse)
-        warehouse.insert("events", as_table("acme", events))
-        warehouse.insert("events", as_table("rival", make_events(seed=8, count=300)))
+        store(warehouse, [as_table("acme", events), as_table("rival", make_events(seed=8, count=300))])
         yield warehouse
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-import pyarrow as pa
 import pytest
 
 from core.clock import ManualClock
@@ -10,8 +9,7 @@ from semantic.layer import SemanticLayer
 from semantic.sources import warehouse_sources
 from storage.warehouse.client import Warehouse
 from storage.warehouse.migrations import migrate
-from storage.warehouse.roller import Roller
-from tests.semantic.rows import NOW, Event, as_table, make_events
+from tests.semantic.rows import NOW, Event, as_table, make_events, store
 
 
 @pytest.fixture(scope="package")
@@ -25,17 +23,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> 
     folder = tmp_path_factory.mktemp("semantic")
     with Warehouse(f"chdb:///{folder}") as warehouse:
         migrate(warehouse)
-        roller = Roller(warehouse, ManualClock(NOW))
-        roller.resume(0, complete=True)
-        halves = (as_table("acme", half) for half in (events[::2], events[1::2]))
-        # the first two are rolled up, the last one is behind the rollups
-        for number, table in enumerate((as_table("rival", make_events(seed=8, count=300)), *halves)):
-            position = roller.take(0, 1)[0]
-            column = pa.repeat(pa.scalar(position, pa.uint64()), table.num_rows)
-            warehouse.insert("events", table.append_column("position", column))
-            if number < 2:
-                roller.stored(0, position, table.num_rows, NOW)
-                roller.roll()
+        first, second = (as_table("acme", half) for half in (events[::2], events[1::2]))
+        store(warehouse, [as_table("rival", make_events(seed=8, count=300)), first], behind=[second])
         yield warehouse
 
 

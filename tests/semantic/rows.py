@@ -3,14 +3,18 @@
 import json
 import random
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
+from core.clock import ManualClock
 from schemas.arrow import ARROW_TYPES
 from schemas.columns import EVENT_COLUMNS
+from storage.warehouse.client import Warehouse
+from storage.warehouse.roller import Roller
 
 #: An event: column → value; what is absent is not there.
 Event = dict[str, Any]
@@ -181,6 +185,20 @@ _FILL = {
     "job.run": _job,
     "product.event": _product,
 }
+
+
+def store(warehouse: Warehouse, rolled: Iterable[pa.Table], behind: Iterable[pa.Table] = ()) -> None:
+    """Store events, one insert a table: some are rolled up, some are behind the rollups."""
+    roller = Roller(warehouse, ManualClock(NOW))
+    roller.resume(0, complete=True)
+    for tables, roll in ((rolled, True), (behind, False)):
+        for table in tables:
+            position = roller.take(0, 1)[0]
+            column = pa.repeat(pa.scalar(position, pa.uint64()), table.num_rows)
+            warehouse.insert("events", table.append_column("position", column))
+            roller.stored(0, position, table.num_rows, NOW)
+        if roll:
+            roller.roll()
 
 
 def as_table(tenant: str, events: list[Event]) -> pa.Table:
