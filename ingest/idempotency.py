@@ -14,9 +14,14 @@ from ingest.batch import Decoded, Receipt
 from ingest.limits import Limits
 
 
-def body_digest(body: bytes) -> bytes:
-    """What a body is known by. SHA-256: nobody can make another body with it, and CPUs have it in hardware."""
-    return hashlib.sha256(body).digest()
+def body_digest(body: bytes, identity: bytes = b"") -> bytes:
+    """What a body is known by. SHA-256: nobody can make another body with it, and CPUs have it in hardware.
+
+    ``identity`` is what else makes the request what it is, see :class:`ingest.intake.Delivery`.
+    """
+    digest = hashlib.sha256(b"%d:%b" % (len(identity), identity) if identity else b"")
+    digest.update(body)
+    return digest.digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,9 @@ class Delivery:
         Reads the plain body.
     admit
         Is told the number of rows before anything is written; raises ``TooManyRequests`` if that is too many.
+    identity
+        What besides the body makes the request what it is (headers that carry parts of an event, the module whose
+        rows these are): the same bytes under another identity are another request.
     """
 
     tenant: str
@@ -57,6 +60,7 @@ class Delivery:
     key: str | None
     decoder: Decoder
     admit: Callable[[int], None] = lambda _rows: None
+    identity: bytes = b""
 
 
 class Intake:
@@ -123,7 +127,7 @@ class Intake:
         with self._in_flight.hold() as take:
             wire = await read_body(delivery.stream, take, self.limits.body_bytes)
             self._metrics.ingest_bytes.labels(delivery.door).inc(len(wire))
-            digest = await self._run(len(wire), body_digest, wire)
+            digest = await self._run(len(wire), body_digest, wire, delivery.identity)
             async with self._requests.enter(delivery.tenant, delivery.key, digest) as ticket:
                 if ticket.repeated is not None:
                     return self._count_repeated(delivery, ticket.repeated)

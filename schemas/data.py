@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.fields import Dimension
+from schemas.fields import Content, Dimension
 
 
 class EventData(BaseModel):
@@ -28,3 +28,6 @@ class EventData(BaseModel):
     intent: Dimension | None = Field(None, description="What the user wanted, as classified by the sender.")
     experiment_id: Dimension | None = Field(None, description="Experiment the event took part in.")
     variant: Dimension | None = Field(None, description="Variant of that experiment.")
+    more_attributes: Content | None = Field(
+        None, description="Attributes that are too long, too many or too telling to be kept as attributes."
+    )

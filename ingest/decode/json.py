@@ -1,13 +1,11 @@
 """``application/json``: one event, or an array of them."""
 
-from typing import Any
-
 import orjson
 
 from core.errors import BadRequest
 from ingest.batch import Arrival, Decoded
 from ingest.decode.finish import finish
-from ingest.decode.rows import Row, decode_rows
+from ingest.decode.rows import decode_rows, written
 from ingest.limits import Limits
 
 
@@ -27,16 +25,5 @@ def decode_json(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
         return finish(decode_rows([(0, value, body)], arrival, limits.row_bytes), arrival)
     if not isinstance(value, list) or not value:
         raise BadRequest("the body holds no events: send one JSON object, or an array of at least one")
-    return finish(decode_rows(_elements(value), arrival, limits.row_bytes), arrival)
-
-
-def _elements(values: list[Any]) -> list[Row]:
-    return [(index, value, _original(value)) for index, value in enumerate(values)]
-
-
-def _original(value: Any) -> bytes:
-    """The bytes of an element; what cannot be written again is kept as Python shows it."""
-    try:
-        return orjson.dumps(value)
-    except (orjson.JSONEncodeError, ValueError):
-        return repr(value).encode(errors="replace")
+    rows = ((index, element, written(element)) for index, element in enumerate(value))
+    return finish(decode_rows(rows, arrival, limits.row_bytes), arrival)

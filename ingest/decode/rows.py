@@ -39,6 +39,14 @@ def read_row(index: int, line: bytes) -> Row:
         return index, Unreadable(f"is not JSON: {error}"), line
 
 
+def written(value: Any) -> bytes:
+    """The bytes of an element of an array; what cannot be written again is kept as Python shows it."""
+    try:
+        return orjson.dumps(value)
+    except (orjson.JSONEncodeError, ValueError):
+        return repr(value).encode(errors="replace")
+
+
 def decode_rows(rows: Iterable[Row], arrival: Arrival, row_bytes: int) -> Decoded:
     """Decode rows one by one.
 
@@ -64,8 +72,8 @@ def decode_rows(rows: Iterable[Row], arrival: Arrival, row_bytes: int) -> Decode
             good.append(columns)
             all_ids = all_ids and value.get("id") is not None
         except RowInvalid as error:
-            rejected.append(Rejected(index, _named(value), error.field, error.reason, error.kind, original))
-            all_ids = all_ids and _named(value) is not None
+            rejected.append(Rejected(index, named(value), error.field, error.reason, error.kind, original))
+            all_ids = all_ids and named(value) is not None
     return Decoded(table_of(good, arrival), tuple(rejected), "slow", all_ids and bool(good or rejected), dropped)
 
 
@@ -74,7 +82,7 @@ def _check_size(original: bytes, row_bytes: int) -> None:
         raise RowInvalid("", f"is larger than {row_bytes} bytes", "size")
 
 
-def _named(value: Any) -> str | None:
+def named(value: Any) -> str | None:
     """The id as the sender wrote it, for the answer."""
     found = value.get("id") if isinstance(value, dict) else None
     return str(found)[:256] if isinstance(found, str | int) and not isinstance(found, bool) else None

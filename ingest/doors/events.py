@@ -1,19 +1,22 @@
-"""``POST /v1/events``: the hub's own events, as JSON, an array, NDJSON or an Arrow stream."""
+"""``POST /v1/events``: the hub's own events as JSON, an array, NDJSON or an Arrow stream, and CloudEvents."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from access.principal import Principal
-from access.service import Access
 from access.web import require
 from core.errors import UnsupportedMediaType
+from ingest.decode import cloudevents
 from ingest.decode.arrow import decode_arrow
 from ingest.decode.json import decode_json
 from ingest.decode.ndjson import decode_ndjson
-from ingest.intake import Decoder, Delivery, Intake
+from ingest.doors.delivering import ANSWERS, deliver, media_type_of
+from ingest.intake import Decoder
 
 router = APIRouter(tags=["events in"])
 
@@ -25,6 +28,8 @@ DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType(
         "application/ndjson": decode_ndjson,
         "application/jsonl": decode_ndjson,
         "application/vnd.apache.arrow.stream": decode_arrow,
+        cloudevents.STRUCTURED: cloudevents.decode_structured,
+        cloudevents.BATCH: cloudevents.decode_batch,
     }
 )
 
@@ -45,65 +50,32 @@ REQUEST_BODY: Final[dict[str, Any]] = {
         },
         "application/x-ndjson": {"schema": {"type": "string", "description": "One JSON object a line."}},
         "application/vnd.apache.arrow.stream": {"schema": {"type": "string", "format": "binary"}},
+        cloudevents.STRUCTURED: {"schema": {"type": "object", "required": ["specversion", "id", "source", "type"]}},
+        cloudevents.BATCH: {"schema": {"type": "array", "items": {"type": "object"}, "minItems": 1}},
     },
 }
 
-ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    202: {
-        "description": "Durable. Rejected rows are named; the others are kept.",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["accepted", "rejected", "duplicates", "errors"],
-                    "properties": {
-                        "accepted": {"type": "integer"},
-                        "rejected": {"type": "integer"},
-                        "duplicates": {"type": "integer"},
-                        "errors": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "properties": {
-                                    "index": {"type": "integer"},
-                                    "id": {"type": ["string", "null"]},
-                                    "field": {"type": "string"},
-                                    "reason": {"type": "string"},
-                                },
-                            },
-                        },
-                    },
-                }
-            }
-        },
-    },
-    400: {"description": "The body holds no events, or cannot be read at all."},
-    409: {"description": "A request with the same Idempotency-Key is in flight."},
-    413: {"description": "Larger than 16 MiB, or 64 MiB decompressed."},
-    415: {"description": "A content type or encoding that is not read here."},
-    422: {"description": "The Idempotency-Key was used for another body."},
-    503: {"description": "Busy; send the same body again after `Retry-After` seconds."},
-}
 
-
-def decoder_for(content_type: str) -> Decoder:
-    """The decoder of a ``Content-Type``.
+def decoder_for(headers: Mapping[str, str]) -> tuple[Decoder, bytes]:
+    """The decoder of a request, and what its headers add to its identity.
 
     Raises
     ------
     UnsupportedMediaType
         Nobody here reads it; the message says what is read.
     """
-    media_type, _, parameters = content_type.partition(";")
-    decoder = DECODERS.get(media_type.strip().lower())
+    media_type = media_type_of(headers.get("content-type", ""))
+    if cloudevents.is_binary(headers) and media_type not in (cloudevents.STRUCTURED, cloudevents.BATCH):
+        if media_type and not media_type.endswith(("/json", "+json")):
+            raise UnsupportedMediaType("the data of a CloudEvent in binary mode is read as JSON; send application/json")
+        attributes = cloudevents.attributes_of(headers)
+        return partial(cloudevents.decode_binary, attributes=attributes), orjson.dumps(sorted(attributes.items()))
+    decoder = DECODERS.get(media_type)
     if decoder is None:
         raise UnsupportedMediaType(
-            f"Content-Type {content_type[:80]!r} is not read here; send one of {', '.join(DECODERS)}"
+            f"Content-Type {media_type[:80]!r} is not read here; send one of {', '.join(DECODERS)}"
         )
-    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "').lower()
-    if charset not in ("", "utf-8", "utf8"):
-        raise UnsupportedMediaType(f"charset {charset[:40]!r} is not read here; send UTF-8")
-    return decoder
+    return decoder, b""
 
 
 @router.post(
@@ -116,18 +88,6 @@ def decoder_for(content_type: str) -> Decoder:
 )
 async def post_events(request: Request, principal: Annotated[Principal, Depends(require("ingest"))]) -> Response:
     """Take events in; answers once they are durable."""
-    intake: Intake = request.app.state.intake
-    access: Access = request.app.state.access
-    if refuse_when_full := getattr(request.app.state, "admit", None):
-        refuse_when_full()
-    delivery = Delivery(
-        tenant=principal.tenant,
-        door="events",
-        stream=request.stream(),
-        encoding=request.headers.get("content-encoding", ""),
-        key=request.headers.get("idempotency-key"),
-        decoder=decoder_for(request.headers.get("content-type", "")),
-        admit=lambda rows: access.limits.take_events(principal, rows),
-    )
-    receipt = await intake.take(delivery)
+    decoder, identity = decoder_for(request.headers)
+    receipt = await deliver(request, principal, "events", decoder, identity)
     return Response(receipt.to_json(), 202, media_type="application/json")
