@@ -22,6 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", default="calm", metavar="NAME", help="calm, mixed or the name of a fault")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="write the truth about the faults here, as JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write NDJSON here (.gz and .zst are compressed)")
+    parser.add_argument(
+        "--via", default="events", metavar="DOOR", help="events, cloudevents or adapters: the door they come through"
+    )
     parser.add_argument("--history", action="store_true", help="end now and send at full speed instead of live")
     target_options(parser)
 
@@ -54,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
                 key=target.key if target else None,
                 live=live,
                 labels=args.labels,
+                via=args.via,
                 progress=progress,
             )
         )

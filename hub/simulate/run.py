@@ -16,8 +16,8 @@ from core.clock import Clock, SystemClock
 from core.errors import SettingsError
 from hub.sender import Encoding, HubSender, Totals
 from hub.simulate.config import SimBatch, SimulationConfig
-from hub.simulate.encode import to_ndjson
 from hub.simulate.simulation import Simulation
+from hub.simulate.via import Body, Speech, speech
 
 Progress = Callable[[int, float], None]
 """Told after each batch: events so far, and the share of the simulated time that has passed, 0–1."""
@@ -44,6 +44,7 @@ async def simulate(
     batch_size: int = 5000,
     connections: int = 4,
     encoding: Encoding | None = None,
+    via: str = "events",
     progress: Progress | None = None,
     clock: Clock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
@@ -66,6 +67,8 @@ async def simulate(
         File for the truth about the faults, a JSON array; written before the first event.
     batch_size, connections, encoding
         See :class:`hub.sender.HubSender`; live batches are at most a quarter of a second long.
+    via
+        The door they come through, see :data:`hub.simulate.via.VIA`; files hold the hub's own form only.
     progress
         Told after each batch.
     clock, transport
@@ -74,7 +77,7 @@ async def simulate(
     Raises
     ------
     SettingsError
-        Neither or both of ``out`` and ``url`` are given, or a tenant has no key.
+        Neither or both of ``out`` and ``url`` are given, a tenant has no key, or there is no such door.
     HubError
         The hub refused a batch.
     """
@@ -83,6 +86,9 @@ async def simulate(
         await asyncio.to_thread(write_labels, simulation, labels)
     if (out is None) == (url is None):
         raise SettingsError("give either a file or a hub's URL and key")
+    speak = speech(via)
+    if out and via != "events":
+        raise SettingsError(f"files hold the hub's own events: send --via {via} to a hub")
     clock = clock or SystemClock()
     batches = simulation.batches(batch_size, _LIVE_STEP_US if live else None)
     sinks = _to_files(config, out) if out else _to_hub(config, str(url), key, connections, encoding, clock, transport)
@@ -92,11 +98,12 @@ async def simulate(
             await stack.enter_async_context(sink)
             outcome.totals[tenant] = sink.totals
         # Making and encoding a block takes some tenths of a second: not in the way of a hub that shares this loop.
-        while (made := await asyncio.to_thread(_next_batch, batches)) is not None:
-            batch, body = made
+        while (made := await asyncio.to_thread(_next_batch, batches, speak)) is not None:
+            batch, bodies = made
             if live and (wait := batch.last_us / 1e6 - clock.now().timestamp()) > 0:
                 await clock.sleep(wait)
-            await sinks[batch.tenant].submit(body)
+            for body in bodies:
+                await sinks[batch.tenant].submit(body.content, path=body.path, content_type=body.content_type)
             outcome.events += len(batch.events)
             if progress:
                 progress(outcome.events, (batch.last_us - config.start_us) / (config.end_us - config.start_us))
@@ -119,7 +126,7 @@ class _Sink(Protocol):
 
     async def __aexit__(self, *error: object) -> None: ...
 
-    async def submit(self, body: bytes) -> None: ...
+    async def submit(self, body: bytes, *, path: str, content_type: str) -> None: ...
 
 
 class _File:
@@ -138,7 +145,7 @@ class _File:
         if self._file:
             await asyncio.to_thread(self._file.close)
 
-    async def submit(self, body: bytes) -> None:
+    async def submit(self, body: bytes, *, path: str, content_type: str) -> None:  # noqa: ARG002 - a file has no door
         if self._file:
             await asyncio.to_thread(self._file.write, body)
         self.totals.accepted += body.count(b"\n")
@@ -154,9 +161,9 @@ def open_for_writing(path: Path) -> IO[bytes]:
     return path.open("wb")
 
 
-def _next_batch(batches: Iterator[SimBatch]) -> tuple[SimBatch, bytes] | None:
+def _next_batch(batches: Iterator[SimBatch], speak: Speech) -> tuple[SimBatch, list[Body]] | None:
     batch = next(batches, None)
-    return None if batch is None else (batch, to_ndjson(batch.events))
+    return None if batch is None else (batch, speak(batch.events))
 
 
 def _to_files(config: SimulationConfig, out: Path) -> Mapping[str, _Sink]:

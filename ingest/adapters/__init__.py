@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from ingest.adapters import (
     audit,
@@ -16,7 +16,7 @@ from ingest.adapters import (
     retrieval,
     serving,
 )
-from ingest.adapters.form import Adapter
+from ingest.adapters.form import Adapter, Choice, Form
 
 #: In the order of the documentation.
 ADAPTERS: Final[Sequence[Adapter]] = (
@@ -34,3 +34,19 @@ ADAPTERS: Final[Sequence[Adapter]] = (
 
 #: Module → its adapter.
 MODULES: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.module: adapter for adapter in ADAPTERS})
+
+
+def writer_of(event: Mapping[str, Any]) -> tuple[str, Form | Choice]:
+    """The module that would send an event, and the newest form of its rows; the event's own ``source`` comes first.
+
+    Raises
+    ------
+    LookupError
+        No module sends events of this type.
+    """
+    own = MODULES.get(event["source"])
+    for adapter in (own, *ADAPTERS) if own else ADAPTERS:
+        form = adapter.versions[adapter.newest]
+        if isinstance(form, Form | Choice) and form.fits(event):
+            return adapter.module, form
+    raise LookupError(f"no module sends {event['type']}")

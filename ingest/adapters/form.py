@@ -160,7 +160,9 @@ class Form:
     def fits(self, event: Mapping[str, Any]) -> bool:
         """Whether :meth:`write` can make this event's row."""
         data = event["data"]
-        return bool(event["type"] == self.type) and all(data.get(name) == value for name, value in self.constants.items())
+        return bool(event["type"] == self.type) and all(
+            data.get(name) == value for name, value in self.constants.items()
+        )
 
 
 @dataclass(frozen=True)
