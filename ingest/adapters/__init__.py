@@ -11,6 +11,7 @@ from ingest.adapters import (
     guardrails,
     marketplace,
     observatory,
+    openai,
     prompt_tools,
     registry,
     retrieval,
@@ -30,6 +31,7 @@ ADAPTERS: Final[Sequence[Adapter]] = (
     retrieval.ADAPTER,
     serving.ADAPTER,
     prompt_tools.ADAPTER,
+    openai.ADAPTER,
 )
 
 #: Module → its adapter.

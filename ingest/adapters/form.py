@@ -202,10 +202,13 @@ class Adapter:
         Its name in the path of the door.
     versions
         Each version of its rows, the newest last.
+    timed
+        Whether its rows have to say when they happened; else the time of receipt does.
     """
 
     module: str
     versions: Mapping[str, Reader]
+    timed: bool = True
 
     @property
     def newest(self) -> str:

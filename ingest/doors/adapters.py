@@ -1,5 +1,6 @@
 """``POST /v1/adapters/{module}``: rows in a module's own form."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -9,10 +10,10 @@ from access.principal import Principal
 from access.web import require
 from core.errors import NotFound, Unprocessable, UnsupportedMediaType
 from ingest.adapters import MODULES
-from ingest.adapters.form import Reader
+from ingest.adapters.form import Adapter
 from ingest.batch import Arrival, Decoded
 from ingest.decode.explain import nearest
-from ingest.decode.translated import LINES, decode_translated, read_rows
+from ingest.decode.translated import LINES, Translated, decode_translated, read_rows
 from ingest.doors.delivering import ANSWERS, deliver, media_type_of
 from ingest.limits import Limits
 
@@ -32,8 +33,8 @@ REQUEST_BODY: Final[dict[str, Any]] = {
 }
 
 
-def reader_for(module: str, version: str | None) -> tuple[Reader, str]:
-    """The reader of a module's rows, and the version it reads.
+def adapter_for(module: str, version: str | None) -> tuple[Adapter, str]:
+    """The adapter of a module, and the version of its rows.
 
     Raises
     ------
@@ -48,11 +49,10 @@ def reader_for(module: str, version: str | None) -> tuple[Reader, str]:
         hint = f"did you mean {near!r}? " if near else ""
         raise NotFound(f"{module[:100]!r} is no module; {hint}the modules are {', '.join(MODULES)}")
     version = version or adapter.newest
-    reader = adapter.versions.get(version)
-    if reader is None:
+    if version not in adapter.versions:
         known = ", ".join(adapter.versions)
         raise Unprocessable(f"version: {version[:100]!r} is not known; known are {known}", field="version")
-    return reader, version
+    return adapter, version
 
 
 @router.post(
@@ -70,15 +70,25 @@ async def post_rows(
     version: Annotated[str | None, Query(description="Version of the rows; the newest where it is left out.")] = None,
 ) -> Response:
     """Take rows of a module in; answers once the events they become are durable."""
-    reader, version = reader_for(module, version)
+    adapter, version = adapter_for(module, version)
     media_type = media_type_of(request.headers.get("content-type", ""))
     if media_type not in _READ:
         raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not read here; send one of {', '.join(_READ)}")
-    decoder = partial(decode, reader=reader, media_type=media_type)
+    decoder = partial(decode, adapter=adapter, version=version, media_type=media_type)
     receipt = await deliver(request, principal, f"adapters/{module}", decoder, f"{module} {version}".encode())
     return Response(receipt.to_json(), 202, media_type="application/json")
 
 
-def decode(body: bytes, arrival: Arrival, limits: Limits, *, reader: Reader, media_type: str) -> Decoded:
-    """Decode rows of a module; a decoder once its last two arguments are given."""
-    return decode_translated(read_rows(body, media_type, limits), reader.read, arrival, limits)
+def decode(
+    body: bytes, arrival: Arrival, limits: Limits, *, adapter: Adapter, version: str, media_type: str
+) -> Decoded:
+    """Decode rows of a module; a decoder once its named arguments are given."""
+    read = adapter.versions[version].read
+
+    def translate(row: dict[str, Any]) -> Iterator[Translated]:
+        for one in read(row):
+            if not adapter.timed and one.event.get("time") is None:
+                one.event["time"] = arrival.received_at.isoformat()
+            yield one
+
+    return decode_translated(read_rows(body, media_type, limits), translate, arrival, limits)

@@ -47,7 +47,7 @@ async def test_fixtures(client: httpx.AsyncClient, log: FakeLog, module: str, ve
     read = MODULES[module].versions[version].read
     for pair in pairs:
         (made,) = read(pair["row"])
-        assert made.event == near(pair["event"])
+        assert {name: value for name, value in made.event.items() if value is not None} == near(pair["event"])
         model = EVENT_TYPES[made.event["type"]]
         model.model_validate(made.event["data"])
     rows = [pair["row"] for pair in pairs]
@@ -178,8 +178,8 @@ ARRIVAL = Arrival("acme", NOW, NOW - timedelta(days=90), NOW + timedelta(days=1)
 @pytest.mark.parametrize(("module", "version"), NATIVE)
 def test_any_row_becomes_events_or_is_refused(module: str, version: str, data: st.DataObject) -> None:
     rows = data.draw(st.lists(rows_like(module), min_size=1, max_size=3))
-    reader = MODULES[module].versions[version]
+    adapter = MODULES[module]
     body = json.dumps(rows).replace("NaN", "null").replace("-Infinity", "null").replace("Infinity", "null")
-    decoded = decode(body.encode(), ARRIVAL, Limits(), reader=reader, media_type="application/json")
+    decoded = decode(body.encode(), ARRIVAL, Limits(), adapter=adapter, version=version, media_type="application/json")
     assert decoded.rows == len(rows)
     assert all(row.reason and row.index < len(rows) for row in decoded.rejected)
