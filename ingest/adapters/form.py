@@ -27,25 +27,29 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Convert:
-    """A value of a row ↔ a value of an event; ``read`` raises ``ValueError`` with what would be right."""
+    """A value of a row ↔ a value of an event; ``read`` raises ``ValueError`` with what would be right.
+
+    ``text`` says it to people, in docs/adapters.md.
+    """
 
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
+    text: str
 
 
-def _scaled(factor: float) -> Convert:
+def _scaled(factor: float, text: str) -> Convert:
     def read(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError("must be a number")  # noqa: TRY004 - told to the sender
         return value * factor
 
-    return Convert(read, lambda value: value / factor)
+    return Convert(read, lambda value: value / factor, text)
 
 
-SECONDS: Final = _scaled(1000.0)
+SECONDS: Final = _scaled(1000.0, "seconds")
 """Seconds in the row, milliseconds in the event."""
 
-PERCENT: Final = _scaled(0.01)
+PERCENT: Final = _scaled(0.01, "percent")
 """0–100 in the row, 0–1 in the event."""
 
 
@@ -64,7 +68,8 @@ def words(**pairs: str) -> Convert:
             raise ValueError(f"must be one of {', '.join(pairs)}")
         return pairs[value]
 
-    return Convert(read, lambda value: back.get(value, value))
+    text = ", ".join(f"{theirs} → {ours}" if theirs != ours else ours for theirs, ours in pairs.items())
+    return Convert(read, lambda value: back.get(value, value), text)
 
 
 Target = str | tuple[str, Convert]
