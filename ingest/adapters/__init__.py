@@ -9,6 +9,7 @@ from ingest.adapters import (
     evaluation,
     gateway,
     guardrails,
+    litellm,
     marketplace,
     observatory,
     openai,
@@ -32,6 +33,7 @@ ADAPTERS: Final[Sequence[Adapter]] = (
     serving.ADAPTER,
     prompt_tools.ADAPTER,
     openai.ADAPTER,
+    litellm.ADAPTER,
 )
 
 #: Module → its adapter.

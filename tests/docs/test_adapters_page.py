@@ -1,11 +1,16 @@
 """The page of adapters tells the forms as they are, and its recipes work."""
 
+import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import time
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +24,33 @@ def test_page_is_up_to_date() -> None:
     assert PAGE.read_text() == page()
 
 
+def call_back(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the callback of LiteLLM as LiteLLM would, without LiteLLM."""
+    stub = types.ModuleType("litellm.integrations.custom_logger")
+    stub.CustomLogger = object  # type: ignore[attr-defined]
+    for name in ("litellm", "litellm.integrations", stub.__name__):
+        monkeypatch.setitem(sys.modules, name, stub)
+    for name, value in (("LLM_HUB_URL", hub.url), ("LLM_HUB_KEY", hub.key), ("no_proxy", "127.0.0.1")):
+        monkeypatch.setenv(name, value)
+    ((code,),) = [re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)]
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    before = hub.visible()
+
+    async def send() -> None:
+        now = time.time()
+        payload = {"model": "gpt-4o", "call_type": "acompletion", "startTime": now - 1, "endTime": now}
+        await namespace["hub"].async_log_success_event({"standard_logging_object": payload}, None, None, None)
+        await namespace["hub"].http.aclose()
+
+    asyncio.run(send())
+    until = time.monotonic() + 60
+    while hub.visible() <= before:
+        assert time.monotonic() < until
+
+
 @pytest.mark.slow
-def test_recipes_work(tmp_path: Path) -> None:
+def test_recipes_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("curl") is None:
         pytest.skip("no curl on this machine")
     folder = tmp_path / "data"
@@ -43,5 +73,6 @@ def test_recipes_work(tmp_path: Path) -> None:
             assert done.returncode == 0
             assert bool(answer["rejected"]) == bool(wrong), (recipe, answer)
             assert bool(answer["accepted"]) != bool(wrong), (recipe, answer)
+        call_back(hub, monkeypatch)
     finally:
         hub.kill()
