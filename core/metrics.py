@@ -45,6 +45,9 @@ class Metrics:
             "ingest_seconds", "From the first byte of a body to its durable answer.", ["door"]
         )
 
+        #: ``ok``, ``unreachable``, ``timeout``, ``status``, ``too_large``, ``unreadable``, ``no_tenant``, ``refused``.
+        self.scrapes = self._counter("scrapes", "Looks at serving workers, by how they ended.", ["target", "outcome"])
+
         # streams: from the log to the warehouse
         self.streams_rows = self._counter("streams_rows", "Events stored.", [])
         self.streams_blocks = self._counter("streams_blocks", "Blocks, by how they ended.", ["outcome"])

@@ -32,6 +32,7 @@ from hub.settings import Settings
 from hub.web import build_web
 from ingest.doors import DOORS
 from ingest.intake import Intake
+from ingest.scrape.scraper import Scraper
 from query_api.endpoints import ENDPOINTS
 from semantic.cache import Writes
 from semantic.layer import LayerConfig, SemanticLayer, Surroundings
@@ -119,6 +120,9 @@ class Hub:
         layer = self._questions(access, log, streams)
         await self._part("questions", layer)
         intake = self._doors(access, log)
+        if self.role in ("all", "ingest"):
+            scraper = Scraper(wiring.scrape_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
+            await self._part("scraper", scraper)
         services: dict[str, Any] = {
             "access": access,
             "clock": clock,

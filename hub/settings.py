@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from core.errors import SettingsError
+from ingest.scrape.targets import parse_targets
 
 PREFIX = "LLM_HUB_"
 #: Names with the prefix that are no settings of the server: the file of settings, the client's two, and those of tests.
@@ -55,7 +56,20 @@ class Settings(BaseModel):
     )
     warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
     min_free_disk_mb: int = Field(500, ge=0, description="Free disk below which the doors answer 503.")
+    scrape_targets: str = Field(
+        "",
+        description="Pages of vLLM metrics that the hub asks for itself, `TENANT=URL` or `URL` (tenant `default`), "
+        "between commas; none: no call leaves the hub.",
+    )
+    scrape_interval_s: float = Field(15.0, ge=1, le=3600, description="How often each of them is asked.")
+    scrape_timeout_s: float = Field(5.0, gt=0, le=60, description="How long an answer may take.")
     query_concurrency: int = Field(4, ge=1, le=256, description="Questions that run at the same time.")
+
+    @field_validator("scrape_targets")
+    @classmethod
+    def _targets(cls, text: str) -> str:
+        parse_targets(text)
+        return text
 
     @property
     def folder(self) -> Path:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from access.service import Access
 from hub.settings import Settings
 from ingest.limits import Limits
+from ingest.scrape.scraper import ScrapeConfig
+from ingest.scrape.targets import parse_targets
 from storage.warehouse.config import WarehouseConfig
 from streams.config import StreamsConfig
 from streams.prices.model import TenantPrice
@@ -28,6 +30,15 @@ def limits(settings: Settings) -> Limits:
         in_flight_bytes=settings.inflight_bytes,
         gather_ms=settings.gather_ms,
         gather_events=settings.gather_events,
+    )
+
+
+def scrape_config(settings: Settings) -> ScrapeConfig:
+    """Whom the scraper asks, and how often."""
+    return ScrapeConfig(
+        targets=parse_targets(settings.scrape_targets),
+        interval_s=settings.scrape_interval_s,
+        timeout_s=settings.scrape_timeout_s,
     )
 
 

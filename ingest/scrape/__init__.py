@@ -1,0 +1,1 @@
+"""Serving workers that the hub asks itself, when the operator's settings name them."""
