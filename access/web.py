@@ -1,5 +1,7 @@
 """The FastAPI dependency that every door and endpoint uses, and the session cookie."""
 
+import base64
+
 from fastapi import Request, Response
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
@@ -18,6 +20,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _MISSING = "Send a key: 'Authorization: Bearer lh_…' or 'X-API-Key: lh_…' (llm-hub keys create makes one)."
 _AMBIGUOUS = "Send one credential, once: 'Authorization: Bearer lh_…' or 'X-API-Key: lh_…'."
 _SCHEME = "Write the header as 'Authorization: Bearer lh_…'."
+_BASIC = "Send Basic credentials as base64 of 'user:lh_…': the hub's key is the password (Langfuse's secret key)."
 _CROSS_SITE = "This request does not come from the hub's own pages; send a key, or X-Requested-With: llm-hub."
 
 
@@ -28,15 +31,16 @@ class Require(SecurityBase):
     :class:`Principal` on ``request.state.principal``. Build it with :func:`require`.
     """
 
-    def __init__(self, scopes: tuple[Scope, ...], role: Role) -> None:
+    def __init__(self, scopes: tuple[Scope, ...], role: Role, *, basic: bool = False) -> None:
         self.scopes = scopes
         self.role = role
+        self.basic = basic
         self.model = HTTPBearer(description="An API key, lh_…; X-API-Key: lh_… does as well.")
         self.scheme_name = "key"
 
     async def __call__(self, request: Request) -> Principal:
         access: Access = request.app.state.access
-        principal = await identify(request, access)
+        principal = await identify(request, access, basic=self.basic)
         request.state.principal = principal
         self._check(principal)
         access.limits.take_request(principal)
@@ -50,7 +54,7 @@ class Require(SecurityBase):
             raise Forbidden(f"This needs the role {self.role}; yours is {principal.role}.")
 
 
-def require(*scopes: str, role: str = Role.VIEWER) -> Require:
+def require(*scopes: str, role: str = Role.VIEWER, basic: bool = False) -> Require:
     """The dependency of a route: ``principal: Annotated[Principal, Depends(require("query"))]``.
 
     Parameters
@@ -59,13 +63,15 @@ def require(*scopes: str, role: str = Role.VIEWER) -> Require:
         One of them is enough; none at all means that any credential does.
     role
         The least role: what changes dashboards, rules or detectors asks for ``developer``.
+    basic
+        Whether the key may also be the password of ``Authorization: Basic``, for clients that know no other way.
     """
-    return Require(tuple(Scope(scope) for scope in scopes), Role(role))
+    return Require(tuple(Scope(scope) for scope in scopes), Role(role), basic=basic)
 
 
-async def identify(request: Request, access: Access) -> Principal:
+async def identify(request: Request, access: Access, *, basic: bool = False) -> Principal:
     """Who sends a request; raises :class:`Unauthenticated`, or :class:`Forbidden` for a forged page request."""
-    secret = _secret(request)
+    secret = _secret(request, basic=basic)
     if secret is not None:
         return await access.authenticate(secret)
     cookie = request.cookies.get(SESSION_COOKIE)
@@ -98,7 +104,7 @@ def clear_session_cookie(response: Response) -> None:
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
 
 
-def _secret(request: Request) -> str | None:
+def _secret(request: Request, *, basic: bool) -> str | None:
     headers = request.headers
     bearers, plain = headers.getlist("authorization"), headers.getlist("x-api-key")
     if not bearers and not plain:
@@ -108,9 +114,22 @@ def _secret(request: Request) -> str | None:
     if plain:
         return plain[0].strip()
     scheme, _, secret = bearers[0].partition(" ")
+    if basic and scheme.lower() == "basic":
+        return _password(secret.strip())
     if scheme.lower() != "bearer":
         raise Unauthenticated(_SCHEME)
     return secret.strip()
+
+
+def _password(credentials: str) -> str:
+    """The password of ``user:password`` in base64."""
+    try:
+        _, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        colon, password = "", ""
+    if not colon:
+        raise Unauthenticated(_BASIC)
+    return password
 
 
 def _refuse_cross_site(request: Request) -> None:

@@ -32,6 +32,7 @@ from hub.settings import Settings
 from hub.web import build_web
 from ingest.doors import DOORS
 from ingest.intake import Intake
+from ingest.langfuse.held import SqlHeld
 from ingest.scrape.scraper import Scraper
 from query_api.endpoints import ENDPOINTS
 from semantic.cache import Writes
@@ -127,6 +128,7 @@ class Hub:
             "access": access,
             "clock": clock,
             "intake": intake,
+            "held": self._held(access),
             "admit": disk.admit,
             "semantic": layer,
             "warehouse": self.warehouse,
@@ -191,6 +193,11 @@ class Hub:
         threads = max(1, (os.cpu_count() or 2) // 2)
         config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)
         return SemanticLayer(self.warehouse, warehouse_sources(partitions), self.clock, config, surroundings)
+
+    def _held(self, access: Access) -> SqlHeld:
+        """Observations that have begun and not ended, sealed."""
+        seal, unseal = (partial(one, purpose="held-observations") for one in (access.box.seal, access.box.open))
+        return SqlHeld(self.metadata, self.clock, seal, unseal)
 
     def _doors(self, access: Access, log: Log) -> Intake:
         intake = Intake(

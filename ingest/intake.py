@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -101,6 +102,10 @@ class Intake:
         """Commit what was gathered; then no thread is left."""
         await self.publisher.stop()
         self._executor.shutdown(wait=True)
+
+    def hold(self) -> AbstractContextManager[Callable[[int], None]]:
+        """For a door that has to read a body itself: bytes in flight, counted with everybody's."""
+        return self._in_flight.hold()
 
     async def take(self, delivery: Delivery) -> Receipt:
         """Take a request in and return its answer once all of it is durable.

@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from ingest.doors import adapters, events
+from ingest.doors import adapters, events, langfuse
 
 #: In the order of the documentation.
-DOORS: Final[Sequence[APIRouter]] = (events.router, adapters.router)
+DOORS: Final[Sequence[APIRouter]] = (events.router, adapters.router, langfuse.router)

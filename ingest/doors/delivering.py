@@ -63,6 +63,12 @@ def media_type_of(content_type: str) -> str:
     return media_type.strip().lower()
 
 
+def refuse_when_full(request: Request) -> None:
+    """Raise :class:`core.errors.SlowDown` where there is no room on the disk for more."""
+    if admit := getattr(request.app.state, "admit", None):
+        admit()
+
+
 async def deliver(
     request: Request, principal: Principal, door: str, decoder: Decoder, identity: bytes = b""
 ) -> Receipt:
@@ -81,8 +87,7 @@ async def deliver(
     """
     intake: Intake = request.app.state.intake
     access: Access = request.app.state.access
-    if refuse_when_full := getattr(request.app.state, "admit", None):
-        refuse_when_full()
+    refuse_when_full(request)
     delivery = Delivery(
         tenant=principal.tenant,
         door=door,

@@ -169,3 +169,15 @@ class JournalBlock(Base):
     token: Mapped[str] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+
+
+class HeldObservation(Base):
+    """What is known of a Langfuse client's observation until its end has come (see ``ingest/langfuse/held.py``)."""
+
+    __tablename__ = "held_observations"
+    __table_args__ = (Index(None, "tenant", "expires_at"),)
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    body: Mapped[bytes]
+    written: Mapped[bool]
+    expires_at: Mapped[datetime]

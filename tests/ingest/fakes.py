@@ -7,6 +7,7 @@ import pyarrow as pa
 import zstandard
 
 from access.principal import Principal, Role, Scope
+from access.tenant_settings import TenantSettings
 from broker.log import Mark, NewRecord, Position, Record, TopicConfig, as_marks
 from broker.topics import DEAD_LETTERS, EVENTS
 from core.clock import Clock
@@ -91,6 +92,9 @@ class FakeAccess:
 
     async def authenticate(self, secret: str) -> Principal:
         return Principal(secret.removeprefix("lh_"), "k", Role.DEVELOPER, frozenset({Scope.INGEST}))
+
+    def settings(self, tenant: str) -> TenantSettings:
+        return TenantSettings()
 
     def take_request(self, principal: Principal) -> None: ...
 

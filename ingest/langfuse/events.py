@@ -1,0 +1,229 @@
+"""A joined trace, observation or score → an event of the hub."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from core.ids import derived_id
+from ingest.decode.explain import RowInvalid
+from ingest.langfuse.items import Subject
+from schemas.fields import NAME_LENGTH
+from schemas.times import parse_time
+
+_HEX32: Final = re.compile(r"[0-9a-f]{32}")
+_HEX16: Final = re.compile(r"[0-9a-f]{16}")
+
+#: Most attributes of an event, of those an envelope may have.
+_MOST: Final = 60
+_CACHE_READ: Final = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read")
+_CACHE_WRITE: Final = ("cache_creation_input_tokens", "input_cache_creation", "cache_write_input_tokens")
+_REASONING: Final = ("output_reasoning_tokens", "output_reasoning")
+
+#: Field of the event → field of the item, for errors.
+NAMES: Final = {
+    "time": "body.endTime",
+    "trace_id": "body.traceId",
+    "user_id": "body.userId",
+    "session_id": "body.sessionId",
+    "environment": "body.environment",
+    "attributes": "body.metadata",
+    "data.name": "body.name",
+    "data.model": "body.model",
+    "data.evaluator": "body.name",
+    "data.score": "body.value",
+    "data.label": "body.value",
+    "data.duration_ms": "body.endTime",
+    "data.time_to_first_token_ms": "body.completionStartTime",
+    "data.input_tokens": "body.usage",
+    "data.output_tokens": "body.usage",
+    "data.cost_usd": "body.costDetails",
+}
+
+
+def event_of(subject: Subject, trace: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The event of a subject.
+
+    Parameters
+    ----------
+    subject
+        Joined.
+    trace
+        What is known of its trace: user, session and name go onto every event.
+
+    Raises
+    ------
+    RowInvalid
+        A time that is no time.
+    """
+    body = subject.body
+    trace_id = subject.id if subject.kind == "trace" else _text(body.get("traceId"))
+    about = {**(trace or {}), **{name: value for name, value in body.items() if value is not None}}
+    event: dict[str, Any] = {
+        "id": event_id_of(subject.kind, subject.id),
+        "source": "langfuse",
+        "environment": about.get("environment"),
+        "user_id": about.get("userId"),
+        "session_id": about.get("sessionId"),
+        "trace_id": trace_hex(trace_id) if trace_id else None,
+        "attributes": _attributes(body, trace, subject),
+        "data": {"more_attributes": {name: one for name, one in _metadata(body).items() if not _short(one)} or None},
+    }
+    match subject.kind:
+        case "score":
+            return _score(event, subject)
+        case "log":
+            event |= {"type": "log.record", "time": _time(subject, "timestamp")}
+            event["data"] |= {"body": body.get("log", body), "severity": "debug"}
+            return event
+    return _observation(event, subject, has_trace=trace is not None)
+
+
+def _observation(event: dict[str, Any], subject: Subject, *, has_trace: bool) -> dict[str, Any]:
+    body, data = subject.body, event["data"]
+    event["span_id"] = span_hex(subject.name)
+    parent = _text(body.get("parentObservationId"))
+    if parent is None and has_trace:
+        parent = f"trace:{body['traceId']}"
+    event["parent_span_id"] = span_hex(parent) if parent else None
+    start, end = _moment(body, "startTime"), _moment(body, "endTime")
+    event["time"] = body.get("endTime") or body.get("startTime") or _time(subject, "timestamp")
+    if start is not None and end is not None:
+        data["duration_ms"] = (end - start).total_seconds() * 1000
+    data |= {"input_messages": body.get("input"), "output_messages": body.get("output")}
+    data |= {"prompt_id": body.get("promptName"), "prompt_version": _version(body.get("promptVersion"))}
+    if body.get("level") == "ERROR":
+        data |= {"status": "error"}
+    if subject.kind == "generation":
+        event["type"] = "llm.request"
+        _generation(data, body, start)
+    else:
+        event["type"] = "span"
+        data.setdefault("duration_ms", 0.0)
+        data |= {"name": _text(body.get("name")) or subject.kind, "status_message": body.get("statusMessage")}
+        data["kind"] = "chain" if subject.kind == "trace" else str(body.get("type") or "internal").lower()[:256]
+    return event
+
+
+def _generation(data: dict[str, Any], body: Mapping[str, Any], start: datetime | None) -> None:
+    first = _moment(body, "completionStartTime")
+    if start is not None and first is not None:
+        data["time_to_first_token_ms"] = (first - start).total_seconds() * 1000
+    parameters = body.get("modelParameters")
+    parameters = parameters if isinstance(parameters, dict) else {}
+    data |= {
+        "model": body.get("model") or "unknown",
+        "operation": "chat",
+        "temperature": _number(parameters.get("temperature")),
+    }
+    data["max_tokens"] = _whole(parameters.get("max_tokens", parameters.get("maxTokens")))
+    if data.get("status") == "error":
+        data["error_type"] = str(body.get("statusMessage") or "error")[:256]
+    _usage(data, body)
+
+
+def _usage(data: dict[str, Any], body: Mapping[str, Any]) -> None:
+    """Langfuse's kinds of tokens are parts that add up; the hub's input contains its cache reads."""
+    details, plain, costs = (
+        value if isinstance(value := body.get(name), dict) else {} for name in ("usageDetails", "usage", "costDetails")
+    )
+    parts = details or plain
+    if "promptTokens" in parts or "prompt_tokens" in parts:
+        data["input_tokens"] = parts.get("promptTokens", parts.get("prompt_tokens"))
+        data["output_tokens"] = parts.get("completionTokens", parts.get("completion_tokens"))
+    else:
+        data["input_tokens"] = _total(parts, "input", (*_CACHE_READ, *_CACHE_WRITE))
+        data["output_tokens"] = _total(parts, "output", _REASONING)
+    data["cache_read_input_tokens"] = _total(parts, None, _CACHE_READ)
+    data["cache_write_input_tokens"] = _total(parts, None, _CACHE_WRITE)
+    data["reasoning_output_tokens"] = _total(parts, None, _REASONING)
+    data["cost_usd"] = costs.get("total", plain.get("totalCost"))
+
+
+def _total(parts: Mapping[str, Any], name: str | None, more: tuple[str, ...]) -> Any:
+    """The sum of the parts there are; a part that is no number is handed on, to be refused by name."""
+    values = [parts[one] for one in ((name, *more) if name else more) if parts.get(one) is not None]
+    if any(isinstance(value, bool) or not isinstance(value, int) for value in values):
+        return values[0]
+    return sum(values) if values else None
+
+
+def _score(event: dict[str, Any], subject: Subject) -> dict[str, Any]:
+    body = subject.body
+    value, observation = body.get("value"), _text(body.get("observationId"))
+    data = {**event["data"], "evaluator": body.get("name"), "explanation": body.get("comment")}
+    if isinstance(value, bool):
+        data |= {"score": float(value), "passed": value}
+    elif isinstance(value, str):
+        data["label"] = value
+    else:
+        data["score"] = value
+    if observation:
+        data["target_event_id"] = event_id_of("span", observation)
+        event["parent_span_id"] = span_hex(observation)
+    elif event["trace_id"]:
+        data["target_event_id"] = event_id_of("trace", str(body.get("traceId")))
+    return {**event, "type": "evaluation.score", "time": _time(subject, "timestamp"), "data": data}
+
+
+def _attributes(body: Mapping[str, Any], trace: Mapping[str, Any] | None, subject: Subject) -> dict[str, Any]:
+    found = {"trace_name": (body if subject.kind == "trace" else trace or {}).get("name")}
+    found |= {name: body.get(name) for name in ("release", "version", "tags", "level")}
+    found |= {name: value for name, value in _metadata(body).items() if _short(value)}
+    return {name: value for name, value in list(found.items())[:_MOST] if value is not None}
+
+
+def _metadata(body: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = body.get("metadata")
+    return metadata if isinstance(metadata, dict) else {} if metadata is None else {"metadata": metadata}
+
+
+def _short(value: object) -> bool:
+    """Whether it is a name or a figure to filter by; anything else is kept with the contents."""
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= NAME_LENGTH)
+
+
+def event_id_of(kind: str, id_: str) -> str:
+    """The event's id: the same whichever item of the subject comes first."""
+    return str(derived_id("langfuse", "observation" if kind in ("span", "generation", "event") else kind, id_))
+
+
+def trace_hex(id_: str) -> str:
+    """Langfuse's trace ids are UUIDs, W3C's, or anything."""
+    plain = id_.replace("-", "").lower()
+    return plain if _HEX32.fullmatch(plain) else derived_id("langfuse", "trace", id_).hex
+
+
+def span_hex(id_: str) -> str:
+    """Eight bytes for an observation, the same wherever it is named."""
+    return id_ if _HEX16.fullmatch(id_) else derived_id("langfuse", "span", id_).hex[:16]
+
+
+def _moment(body: Mapping[str, Any], name: str) -> datetime | None:
+    if body.get(name) is None:
+        return None
+    try:
+        return parse_time(body[name])
+    except ValueError as error:
+        raise RowInvalid(f"body.{name}", str(error), "time") from None
+
+
+def _time(subject: Subject, name: str) -> Any:
+    """When it happened: as its body says, else when its item was made."""
+    return subject.body.get(name) or subject.said
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _version(value: object) -> Any:
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
