@@ -61,7 +61,7 @@ FILTERS = {"from": "now-1d", "to": "now+1d", "filter": f"model:contains:{MARK}"}
 PRICE = {"model": "plain", "input_price_usd_per_mtok": 1, "output_price_usd_per_mtok": 1}
 
 #: Doors: whoever has a key may send, and what is sent belongs to the key's tenant.
-SENDING = {("POST", "/v1/events"), ("POST", "/v1/adapters/{module}")}
+SENDING = {("POST", "/v1/events"), ("POST", "/v1/adapters/{module}"), ("POST", "/api/public/ingestion")}
 
 #: Method and path of a route → what is tried there. A route that is missing here fails the test.
 RECIPES: dict[tuple[str, str], list[Try]] = {
@@ -82,6 +82,11 @@ RECIPES: dict[tuple[str, str], list[Try]] = {
     ("POST", "/v1/adapters/{module}"): [
         Try("/v1/adapters/audit", body={"tenant": OWNER, "labels": {"tenant": OWNER}}),
         Try("/v1/adapters/openai", body={"response": {"model": "m", "usage": {}}, "tenant": OWNER}),
+    ],
+    ("POST", "/api/public/ingestion"): [
+        Try(body={"batch": [{"id": "i", "type": "trace-create", "body": {"id": TRACE, "name": "n", "tenant": OWNER}}]}),
+        Try(body={"batch": [{"id": "j", "type": "span-update", "body": {"id": EVENT, "traceId": TRACE, "output": 1}}]}),
+        Try(body={"batch": [{"id": "k", "type": "span-update"}]}),
     ],
     ("POST", "/v1/query"): [Try(body=question) for question in QUESTIONS],
     ("GET", "/v1/query/catalog"): [Try()],
