@@ -4,13 +4,16 @@ Chat completions, responses and embeddings of OpenAI and everybody who speaks li
 ``generateContent``, Bedrock's ``converse``. A row is ``{"request": {…}, "response": {…}, …}``, or the answer alone.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from core.ids import derived_id
 from ingest.adapters.answers import whole_answer
 from ingest.adapters.form import COMMON, Adapter, get, put
 from ingest.adapters.usage import Usage, usage_of
 from ingest.decode.explain import RowInvalid
+from ingest.decode.rows import written
 from ingest.decode.translated import Translated
 
 _Paths = tuple[tuple[str, ...], ...]
@@ -72,7 +75,7 @@ class _Calls:
         event: dict[str, Any] = {
             "type": "llm.embedding" if _embeds(row, usage) else "llm.request",
             "source": "gateway",
-            "id": _text(_first(response, _ID)),
+            "id": _id(response),
             "data": {"model": model, "provider": usage.provider, **usage.fields},
         }
         data = event["data"]
@@ -95,6 +98,12 @@ _NAMES: Final = {
     "data.finish_reason": "response.finish_reason",
     **{f"data.{name}": "response.usage" for name in ("input_tokens", "output_tokens", "cache_read_input_tokens")},
 }
+
+
+def _id(response: Mapping[str, Any]) -> str | None:
+    """The same for the same answer sent again. Some servers number theirs with three digits: the id alone is none."""
+    id_ = _text(_first(response, _ID))
+    return None if id_ is None else str(derived_id("call", id_, hashlib.sha256(written(response)).hexdigest()))
 
 
 def _common(event: dict[str, Any], row: Mapping[str, Any]) -> None:

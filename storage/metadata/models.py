@@ -176,7 +176,7 @@ class HeldObservation(Base):
 
     __tablename__ = "held_observations"
     __table_args__ = (Index(None, "tenant", "expires_at"),)
-    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64), ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
     key: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
     body: Mapped[bytes]
     written: Mapped[bool]

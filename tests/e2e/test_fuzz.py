@@ -129,6 +129,8 @@ HEADERS = st.fixed_dictionaries(
                 "application/json",
                 "application/x-ndjson",
                 "application/vnd.apache.arrow.stream",
+                "application/cloudevents+json",
+                "application/cloudevents-batch+json",
                 "application/json; charset=utf-16",
                 "text/plain",
                 "",
@@ -138,6 +140,10 @@ HEADERS = st.fixed_dictionaries(
     },
     optional={
         "Content-Encoding": st.sampled_from(["gzip", "zstd", "br", "identity", "gzip, gzip", ""]),
+        "ce-specversion": st.sampled_from(["1.0", "0.3", ""]),
+        "ce-type": st.sampled_from(["llm.request", "com.example.span", "x"]),
+        "ce-id": st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=20),
+        "ce-source": st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=20),
         "Idempotency-Key": st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=300),
     },
 )

@@ -119,6 +119,16 @@ def test_who_answered(row: dict[str, Any], provider: str | None) -> None:
     assert "input_tokens" in data
 
 
+def test_the_same_answer_again_is_the_same_event_and_another_under_its_id_is_not() -> None:
+    def id_of(answer: dict[str, Any]) -> Any:
+        (made,) = MODULES["openai"].versions["1"].read({"response": answer})
+        return made.event["id"]
+
+    other = {**OPENAI_CHUNKS[2], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+    assert id_of(OPENAI_CHUNKS[2]) == id_of(dict(OPENAI_CHUNKS[2])) != id_of(other)
+    assert id_of({"model": "m", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}) is None
+
+
 def test_the_answer_alone_is_a_row() -> None:
     assert data_of(OPENAI_CHUNKS[2])["input_tokens"] == 9
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from core.clock import ManualClock
 from ingest.decode.explain import RowInvalid
@@ -20,7 +20,7 @@ from ingest.langfuse.events import event_id_of, event_of, span_hex, trace_hex
 from ingest.langfuse.held import PATIENCE, SqlHeld
 from ingest.langfuse.items import TYPES, Subject, join, read_item
 from storage.metadata.database import Metadata
-from storage.metadata.models import HeldObservation
+from storage.metadata.models import HeldObservation, Tenant
 from tests.ingest.fakes import NOW, FakeLog, reverse
 
 START = NOW - timedelta(seconds=30)
@@ -72,6 +72,8 @@ async def metadata(tmp_path: Path) -> AsyncIterator[Metadata]:
     metadata = Metadata(f"sqlite:////{str(tmp_path / 'hub.db').lstrip('/')}")
     await metadata.start()
     await metadata.migrate()
+    async with metadata.session() as session:
+        session.add_all(Tenant(id=one, name=one, created_at=NOW, settings={}) for one in ("acme", "globex"))
     yield metadata
     await metadata.stop()
 
@@ -254,6 +256,13 @@ async def test_held_in_chunks_and_again(held: SqlHeld, count: int) -> None:
     assert len(await held.load("acme", [one.name for one in subjects])) == count
     assert await held.load("globex", [one.name for one in subjects]) == {}
     assert await held.overdue("acme") == []
+
+
+async def test_a_tenant_s_observations_go_with_it(held: SqlHeld, metadata: Metadata) -> None:
+    await held.save("acme", [Subject("span", "s-1", {})])
+    async with metadata.session() as session:
+        await session.execute(delete(Tenant).where(Tenant.id == "acme"))
+    assert await held.load("acme", ["s-1"]) == {}
 
 
 def test_ids() -> None:

@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("written", sa.Boolean(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["tenant"], ["tenants.id"], name="fk_held_observations_tenant", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("tenant", "key", name="pk_held_observations"),
     )
     op.create_index("ix_held_observations_tenant_expires_at", "held_observations", ["tenant", "expires_at"])
