@@ -58,8 +58,8 @@ def _joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         inner = next((chunk[name] for name in ("message", "response") if isinstance(chunk.get(name), dict)), chunk)
         answer |= {name: value for name, value in inner.items() if value is not None and name not in _PIECES}
-        for holder in (inner, chunk):
-            if isinstance(holder.get("usage"), dict):
+        for holder in (inner, chunk, chunk.get("delta"), chunk.get("x_groq")):
+            if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
                 usage |= {name: value for name, value in holder["usage"].items() if value is not None}
         _finish(answer, chunk)
         texts += _text(chunk)

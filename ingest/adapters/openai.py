@@ -73,7 +73,7 @@ class _Calls:
         model = _text(_first(request, _MODEL)) or _text(row.get("model")) or _text(_first(response, _MODEL))
         usage = usage_of(response, model, _text(row.get("provider")), _text(row.get("url")))
         event: dict[str, Any] = {
-            "type": "llm.embedding" if _embeds(row, usage) else "llm.request",
+            "type": "llm.embedding" if _embeds(row, response, usage) else "llm.request",
             "source": "gateway",
             "id": _id(response),
             "data": {"model": model, "provider": usage.provider, **usage.fields},
@@ -145,13 +145,8 @@ def _said(response: Mapping[str, Any]) -> Any:
     return None
 
 
-def _embeds(row: Mapping[str, Any], usage: Usage) -> bool:
-    response = row.get("response")
-    return (
-        usage.embeddings
-        or row.get("operation") == "embeddings"
-        or (isinstance(response, dict) and _embeds_shape(response))
-    )
+def _embeds(row: Mapping[str, Any], response: Mapping[str, Any], usage: Usage) -> bool:
+    return usage.embeddings or row.get("operation") == "embeddings" or _embeds_shape(response)
 
 
 def _embeds_shape(response: Mapping[str, Any]) -> bool:

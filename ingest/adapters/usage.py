@@ -59,6 +59,8 @@ def _shape(response: Mapping[str, Any]) -> _Shape | None:
     return None
 
 
+#: How the extractors begin to say that a figure is not there: such a call is kept, and shown as unpriced.
+_SILENT: Final = ("Missing", "No usage")
 #: Fields of usage that only one provider writes.
 _SIGNATURES: Final = {"cost_details": "openrouter", "queue_time": "groq", "prompt_cache_hit_tokens": "deepseek"}
 
@@ -98,8 +100,8 @@ def usage_of(response: Mapping[str, Any], model: str | None, provider: str | Non
     reason = "nobody's form"
     for extractor in _extractors(named, shape):
         try:
-            _, usage = extractor.extract(response)
-        except (ValueError, TypeError) as error:
+            usage = _extracted(extractor, response)
+        except ValueError as error:
             reason = str(error)
             continue
         values = {name: value for name, value in vars(usage).items() if value is not None and name != "requests"}
@@ -107,7 +109,30 @@ def usage_of(response: Mapping[str, Any], model: str | None, provider: str | Non
         if signed == "openrouter" and _is_number(cost := response["usage"].get("cost")):
             fields["provider_cost_usd"] = cost
         return Usage(named or provider, fields, embeddings)
+    if reason.startswith(_SILENT):
+        return Usage(named or provider, {}, embeddings)
     raise RowInvalid("response.usage", f"cannot be read: {reason[:200]}")
+
+
+def _extracted(extractor: Any, response: Mapping[str, Any]) -> Any:
+    """What one extractor finds; raises ``ValueError``.
+
+    They were not written for whatever a sender writes: where one stumbles over a list of details, the totals are taken.
+    """
+    for answer in (response, _totals(response)):
+        try:
+            return extractor.extract(answer)[1]
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            stumbled = error
+    raise ValueError(f"a value is of no kind that belongs there ({type(stumbled).__name__})")
+
+
+def _totals(response: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer with usage of plain numbers only."""
+    return {
+        name: {one: amount for one, amount in value.items() if _is_number(amount)} if isinstance(value, dict) else value
+        for name, value in response.items()
+    }
 
 
 def _signed(usage: object) -> str | None:

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import genai_prices
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.adapters import MODULES
 from ingest.batch import Decoded
@@ -19,6 +22,13 @@ from streams.steps.price import price
 from tests.ingest.adapters.test_modules import ARRIVAL
 from tests.ingest.fakes import NOW
 
+NAMES_OF_USAGE = st.sampled_from(
+    (
+        *("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "cache_read_input_tokens"),
+        *("prompt_tokens_details", "cached_tokens", "inputTokens", "cacheDetails", "ttl", "promptTokenCount"),
+        *("promptTokensDetails", "modality", "tokenCount", "billed_units", "cost", "cost_details", "queue_time"),
+    )
+)
 CENT = Decimal("0.01")
 
 
@@ -136,6 +146,7 @@ def test_the_answer_alone_is_a_row() -> None:
 @pytest.mark.parametrize(
     ("row", "field"),
     [
+        ({"response": {"usage": {"prompt_tokens": "9", "completion_tokens": 1}}}, "response.usage"),
         ({}, "response"),
         ({"request": [], "response": {}}, "request"),
         ({"response": 7}, "response"),
@@ -193,6 +204,82 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
 def off(cost: dict[str, Any], allowed: set[Decimal]) -> Decimal:
     """How far the cost is from the nearest that it may be."""
     return min((abs(cost["cost_usd"] - one) for one in allowed), default=Decimal(0))
+
+
+def test_details_of_a_kind_nobody_knows_leave_the_totals() -> None:
+    usage = {
+        "promptTokenCount": 9,
+        "candidatesTokenCount": 2,
+        "promptTokensDetails": [{"modality": 1, "tokenCount": 9}],
+    }
+    data = data_of({"response": {"usageMetadata": usage, "modelVersion": "gemini-2.5-flash"}})
+    assert (data["input_tokens"], data["output_tokens"]) == (9, 2)
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+ODD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10**10)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES_OF_USAGE, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    usage=st.dictionaries(NAMES_OF_USAGE, ODD, max_size=6),
+    place=st.sampled_from(["usage", "usageMetadata", "meta"]),
+    more=st.dictionaries(
+        st.sampled_from(["choices", "content", "data", "id", "model", "type", "object", "error"]), ODD
+    ),
+    request_body=st.dictionaries(st.sampled_from(["model", "messages", "input", "system", "tools", "stream"]), ODD),
+)
+def test_any_answer_becomes_an_event_or_is_refused(
+    usage: dict[str, Any], place: str, more: dict[str, Any], request_body: dict[str, Any]
+) -> None:
+    rows = [{"request": request_body, "response": {**more, place: usage}}, {"response": [{**more, place: usage}] * 2}]
+    assert decoded(rows).rows == 2
+
+
+@pytest.mark.data
+def test_every_recorded_exchange_is_read(bench_data: Path) -> None:
+    """Recordings of three instrumentation projects: whatever a provider answered, it is an event."""
+    yaml = pytest.importorskip("yaml")
+    known: Counter[str] = Counter()
+    for path in sorted((bench_data / "provider_cassettes").rglob("*.yaml.gz")):
+        with gzip.open(path) as file:
+            exchanges = yaml.load(file, yaml.CSafeLoader).get("interactions") or []
+        for exchange in exchanges:
+            row = recorded_row(exchange)
+            if row is not None:
+                data = data_of(row)
+                known[f"{data['provider']} {'tokens' if 'input_tokens' in data else data.get('status', 'silent')}"] += 1
+    assert known["openai tokens"] > 70
+    assert known["anthropic tokens"] > 30
+    assert known["google tokens"] > 30
+
+
+def recorded_row(exchange: dict[str, Any]) -> dict[str, Any] | None:
+    """A recorded exchange as a row; None of one that is no call of a model, or not readable as text."""
+    asked, answered = exchange["request"], exchange["response"]
+    body = answered.get("body")
+    body = body.get("string") if isinstance(body, dict) else body
+    body = body.decode(errors="replace") if isinstance(body, bytes) else body
+    status = answered["status"]["code"] if isinstance(answered.get("status"), dict) else answered.get("status_code")
+    request = asked.get("body")
+    request = request.decode(errors="replace") if isinstance(request, bytes) else request
+    if not isinstance(body, str) or not isinstance(request, str) or not request.startswith("{"):
+        return None
+    if not body.startswith(("{", "data:", "event:")):
+        return None
+    try:
+        sent = json.loads(request)
+    except json.JSONDecodeError:  # whoever recorded it took something out
+        return None
+    return {"request": sent, "response": body, "url": asked.get("uri"), "http_status": status}
 
 
 @pytest.mark.data
