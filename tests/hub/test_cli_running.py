@@ -82,6 +82,19 @@ def test_replay_query_and_simulate(run: Run, client: httpx.Client, tmp_path: Pat
     assert json.loads(labels.read_text()) == []
 
 
+@pytest.mark.parametrize("door", ["cloudevents", "adapters"])
+def test_simulate_via_another_door(run: Run, client: httpx.Client, door: str) -> None:
+    status, out, err = run("simulate", "--history", "--rate", "5", "--duration", "20", "--via", door)
+    assert (status, err) == (0, "")
+    until(client, int(out.split()[0]))
+
+
+def test_a_door_that_the_simulator_does_not_know(run: Run) -> None:
+    status, _, err = run("simulate", "--history", "--duration", "5", "--via", "fax")
+    assert status == 1
+    assert "the doors are events, cloudevents, adapters" in err
+
+
 def test_keys_over_http(run: Run, client: httpx.Client) -> None:
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     status, secret, _ = run("keys", "create", "--scopes", "ingest", "--expires", soon)

@@ -258,6 +258,13 @@ async def test_held_in_chunks_and_again(held: SqlHeld, count: int) -> None:
     assert await held.overdue("acme") == []
 
 
+async def test_what_was_written_is_forgotten_in_time(held: SqlHeld, clock: ManualClock) -> None:
+    await held.save("acme", [Subject("span", "s-1", {}, written=True), Subject("span", "s-2", {"name": "n"})])
+    clock.advance(PATIENCE.total_seconds() + 1)
+    assert [one.id for one in await held.overdue("acme")] == ["s-2"]
+    assert list(await held.load("acme", ["s-1", "s-2"])) == ["s-2"]
+
+
 async def test_a_tenant_s_observations_go_with_it(held: SqlHeld, metadata: Metadata) -> None:
     await held.save("acme", [Subject("span", "s-1", {})])
     async with metadata.session() as session:
