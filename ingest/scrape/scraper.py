@@ -148,7 +148,7 @@ class Scraper:
                         raise _Failed("too_large", f"the page is larger than {_PAGE_BYTES} bytes")
         except (TimeoutError, httpx.TimeoutException):
             raise _Failed("timeout", f"no answer within {self._config.timeout_s:g} s") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _Failed("unreachable", f"{type(error).__name__} {error}") from None
         return page.decode(errors="replace")
 

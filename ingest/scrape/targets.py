@@ -45,6 +45,10 @@ def _target(text: str) -> Target:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{text!r} must be TENANT=URL or URL, with http:// or https://")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"{text!r} has a port that is none") from None
     if "@" in parts.netloc:
         raise ValueError(f"the address of {parts.hostname!r} must not hold a user or password")
     if not _TENANT.fullmatch(tenant):

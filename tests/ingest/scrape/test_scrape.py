@@ -197,10 +197,18 @@ async def test_without_targets_nothing_is_opened(intake: Intake, clock: ManualCl
 
 
 @pytest.mark.parametrize(
-    "text", ["gpu-1:8000", "ftp://gpu-1/metrics", "http://", "http://user:pw@gpu-1/metrics", "a b!=http://x/"]
+    "text",
+    [
+        "gpu-1:8000",
+        "ftp://gpu-1/metrics",
+        "http://",
+        "http://user:pw@gpu-1/metrics",
+        "a b!=http://x/",
+        "http://x:99999/",
+    ],
 )
 def test_what_is_no_target(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must|is no"):
+    with pytest.raises(ValueError, match=r"must|is no|none"):
         parse_targets(text)
 
 
