@@ -19,7 +19,7 @@ def blocks(page: str) -> list[tuple[int, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["user-guide.md", "developer-guide.md"])
+@pytest.mark.parametrize("page", ["user-guide.md", "developer-guide.md", "sdk.md"])
 def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = blocks(page)
     assert found
