@@ -81,9 +81,13 @@ class Span:
         self._data.update(fields)
         return self
 
+    def has(self, field: str) -> bool:
+        """Whether a field of ``data`` is set."""
+        return field in self._data
+
     def event(self, name: str, **fields: Any) -> Self:
         """Note something that happens within the span."""
-        self._events.append({"name": name, "offset_ms": self._elapsed_ms(), **fields})
+        self._events.append({"name": name, "offset_ms": self.elapsed_ms(), **fields})
         return self
 
     def fail(self, error: BaseException | str) -> Self:
@@ -118,7 +122,7 @@ class Span:
         self._ended = True
         if error is not None and not isinstance(error, GeneratorExit):
             self.fail(error)
-        scope, data = self._scope, {"duration_ms": self._elapsed_ms(), "status": "ok", **self._data}
+        scope, data = self._scope, {"duration_ms": self.elapsed_ms(), "status": "ok", **self._data}
         if self._events:
             data["events"] = self._events
         token = CURRENT.set(Scope(data=scope.data, attributes=scope.attributes))
@@ -138,7 +142,8 @@ class Span:
         finally:
             leave(token)
 
-    def _elapsed_ms(self) -> float:
+    def elapsed_ms(self) -> float:
+        """Milliseconds since it began."""
         return (perf_counter_ns() - self._began) / 1e6
 
     def __enter__(self) -> Self:

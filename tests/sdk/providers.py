@@ -1,0 +1,231 @@
+"""A server that answers like OpenAI and Anthropic do: whole, in pieces, with tools, and with errors."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+USAGE = {
+    "prompt_tokens": 812,
+    "completion_tokens": 96,
+    "total_tokens": 908,
+    "prompt_tokens_details": {"cached_tokens": 512},
+    "completion_tokens_details": {"reasoning_tokens": 32},
+}
+RESPONSE_USAGE = {
+    "input_tokens": 812,
+    "output_tokens": 96,
+    "total_tokens": 908,
+    "input_tokens_details": {"cached_tokens": 512, "cache_write_tokens": 0},
+    "output_tokens_details": {"reasoning_tokens": 32},
+}
+CLAUDE_USAGE = {
+    "input_tokens": 200,
+    "output_tokens": 96,
+    "cache_read_input_tokens": 512,
+    "cache_creation_input_tokens": 100,
+}
+BROKEN = {"error": {"type": "overloaded_error", "message": "broken"}, "type": "error"}
+TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "search", "arguments": '{"q": "x"}'}}
+
+
+class Providers:
+    """What was asked, and where."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.asked.append(asked)
+                try:
+                    self.answer(asked)
+                except OSError:
+                    self.close_connection = True  # the client has gone in the middle of a stream
+
+            def answer(self, asked: dict[str, Any]) -> None:
+                model = asked["model"]
+                if model.startswith("status-"):
+                    error = {"error": {"type": "error", "message": "no", "code": "no"}, "type": "error"}
+                    self.whole(error, int(model.removeprefix("status-")))
+                    return
+                kind = self.path.removeprefix("/v1")
+                if asked.get("stream"):
+                    self.pieces(list(STREAMS[kind](asked)), broken=model == "broken")
+                else:
+                    self.whole(WHOLE[kind](asked))
+
+            def whole(self, answer: dict[str, Any], status: int = 200) -> None:
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def pieces(self, events: list[tuple[str, Any]], *, broken: bool) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.close_connection = True
+                for number, (name, event) in enumerate(events):
+                    if broken and number == 2:
+                        event, name = (
+                            {"error": {"type": "overloaded_error", "message": "broken"}, "type": "error"},
+                            "error",
+                        )
+                    head = f"event: {name}\n" if name else ""
+                    text = event if isinstance(event, str) else json.dumps(event)
+                    self.wfile.write(f"{head}data: {text}\n\n".encode())
+                    self.wfile.flush()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+def chat(asked: dict[str, Any]) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": '{"word": "hello"}'}
+    reason = "stop"
+    if asked.get("tools"):
+        message, reason = {"role": "assistant", "content": None, "tool_calls": [TOOL_CALL]}, "tool_calls"
+    choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
+    return {
+        "id": "c-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "gpt-4o-2024-08-06",
+        "choices": [choice],
+        "usage": USAGE,
+    }
+
+
+def chat_pieces(asked: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    if asked.get("tools"):
+        deltas.append({"tool_calls": [{"index": 0, **TOOL_CALL}]})
+    deltas += [{"content": "hel"}, {"content": "lo"}]
+    base = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-2024-08-06"}
+    for delta in deltas:
+        yield "", {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    yield "", {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    if (asked.get("stream_options") or {}).get("include_usage"):
+        yield "", {**base, "choices": [], "usage": USAGE}
+    yield "", "[DONE]"
+
+
+def completion(asked: dict[str, Any]) -> dict[str, Any]:
+    choice = {"index": 0, "text": "hello", "finish_reason": "length", "logprobs": None}
+    return {
+        "id": "t",
+        "object": "text_completion",
+        "created": 1,
+        "model": asked["model"],
+        "choices": [choice],
+        "usage": USAGE,
+    }
+
+
+def response(asked: dict[str, Any]) -> dict[str, Any]:
+    text = {"type": "output_text", "text": "hello", "annotations": []}
+    message = {"id": "m-1", "type": "message", "role": "assistant", "status": "completed", "content": [text]}
+    return {
+        "id": "r-1",
+        "object": "response",
+        "created_at": 1,
+        "model": "gpt-4o-2024-08-06",
+        "status": "completed",
+        "output": [message],
+        "usage": RESPONSE_USAGE,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "error": None,
+        "incomplete_details": None,
+    }
+
+
+def response_pieces(asked: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "", {"type": "response.created", "sequence_number": 0, "response": response(asked) | {"usage": None}}
+    delta = {"type": "response.output_text.delta", "item_id": "m-1", "output_index": 0, "content_index": 0}
+    yield "", {**delta, "delta": "hello", "sequence_number": 1, "logprobs": []}
+    yield "", {"type": "response.completed", "sequence_number": 2, "response": response(asked)}
+
+
+def embedding(asked: dict[str, Any]) -> dict[str, Any]:
+    rows = [{"object": "embedding", "index": 0, "embedding": [0.1, 0.2, 0.3]}]
+    return {"object": "list", "data": rows, "model": asked["model"], "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+
+
+def message(asked: dict[str, Any]) -> dict[str, Any]:
+    content: list[dict[str, Any]] = [{"type": "text", "text": "hello"}]
+    if asked.get("tools"):
+        content.append({"type": "tool_use", "id": "t-1", "name": "search", "input": {"q": "x"}})
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-test",
+        "content": content,
+        "stop_reason": "tool_use" if asked.get("tools") else "end_turn",
+        "stop_sequence": None,
+        "usage": CLAUDE_USAGE,
+    }
+
+
+def message_pieces(asked: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    start = message(asked) | {"content": [], "stop_reason": None, "usage": {**CLAUDE_USAGE, "output_tokens": 1}}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hel"}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "lo"}},
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 96},
+        },
+        {"type": "message_stop"},
+    ]
+    return iter([(event["type"], event) for event in events])
+
+
+WHOLE = {
+    "/chat/completions": chat,
+    "/completions": completion,
+    "/responses": response,
+    "/embeddings": embedding,
+    "/messages": message,
+    "/messages?beta=true": message,
+}
+STREAMS = {
+    "/chat/completions": chat_pieces,
+    "/responses": response_pieces,
+    "/messages": message_pieces,
+    "/messages?beta=true": message_pieces,
+}
+
+
+@contextmanager
+def providers() -> Iterator[Providers]:
+    """Serve as long as the context lasts."""
+    made = Providers()
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.server.shutdown()
+        thread.join()
+        made.server.server_close()
