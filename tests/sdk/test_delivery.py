@@ -112,6 +112,34 @@ def test_retry_after_is_waited_for(stub: StubHub, client: Client) -> None:
     assert time.monotonic() - began >= 0.4
 
 
+def test_the_next_batch_waits_too(stub: StubHub, client_of: MakeClient) -> None:
+    stub.replies = [Reply(429, {"Retry-After": "0.4"})]
+    client = client_of(give_up_after=0.2, batch_size=1)
+    began = time.monotonic()
+    fill(client, 2)
+    assert client.flush(PATIENCE)
+    assert time.monotonic() - began >= 0.4
+    assert client.stats()["dropped"]["gave_up"] >= 1
+
+
+def test_without_another_thread_a_flush_does_the_work_itself(
+    stub: StubHub, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "llm-hub":
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    fill(client, 3)
+    assert client.stats()["queued"] == 3
+    assert client.flush(PATIENCE)
+    assert client.stats()["accepted"] == 3
+    assert names(stub.events) == ["e-0", "e-1", "e-2"]
+
+
 def test_a_slow_answer_is_a_retry_of_the_same_request(stub: StubHub, client_of: MakeClient) -> None:
     never = threading.Event()
     stub.replies = [Reply(wait=never)]

@@ -2,12 +2,12 @@
 
 import logging
 import os
+import re
 import time as clock
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from llm_hub import default, lifecycle
 from llm_hub.context import CURRENT
@@ -21,6 +21,7 @@ from llm_hub.transport import HttpTransport, Transport
 
 _log = logging.getLogger("llm_hub")
 _now: Final = clock.time_ns
+_ADDRESS: Final = re.compile(r"https?://[^/\s:@]+(:\d+)?(/\S*)?$", re.IGNORECASE)
 
 
 class Client:
@@ -50,7 +51,8 @@ class Client:
     Raises
     ------
     ValueError
-        ``url`` is no ``http://`` or ``https://`` address. Nothing after the construction raises.
+        ``url`` is no ``http://`` or ``https://`` address (one of the environment only disables the client). Nothing
+        after the construction raises.
     """
 
     def __init__(
@@ -72,21 +74,24 @@ class Client:
         self.environment = environment or given("LLM_HUB_ENVIRONMENT")
         self.capture_content = given("LLM_HUB_CAPTURE_CONTENT") == "1" if capture_content is None else capture_content
         self.options = options or Options()
-        self._key = key or given("LLM_HUB_KEY", "")
+        self._key = (key or given("LLM_HUB_KEY", "")).strip()  # read from a file, it often brings its line end
         self._transport = transport or self._http
-        self.enabled = transport is not None or self._configured()
+        self.enabled = transport is not None or self._configured(told=url is not None)
         self._pipeline = self._new_pipeline()
         lifecycle.begin(self)
         default.offer(self)
 
-    def _configured(self) -> bool:
+    def _configured(self, *, told: bool) -> bool:
         if not self.url or not self._key:
             _log.warning("no URL or key of a hub (LLM_HUB_URL, LLM_HUB_KEY): no events are sent")
             return False
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"url must be like https://hub.example.com, not {self.url[:100]!r}")
-        return True
+        if _ADDRESS.match(self.url):
+            return True
+        wrong = f"the URL of the hub must be like https://hub.example.com, not {self.url[:100]!r}"
+        if told:
+            raise ValueError(wrong)
+        _log.warning("%s: no events are sent", wrong)  # a decorator may have asked for this client
+        return False
 
     def _http(self) -> Transport:
         return HttpTransport(self.url, self._key)

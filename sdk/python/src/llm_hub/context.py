@@ -46,6 +46,16 @@ class Scope:
         )
 
 
+def fields_of(value: Any) -> dict[str, Any]:
+    """A dict of what should be one; what is none is no reason to raise into the host."""
+    if not value:
+        return {}
+    try:
+        return dict(value)
+    except (TypeError, ValueError):
+        return {"value": value}
+
+
 def _merged(outer: Mapping[str, Any] | None, inner: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return {**outer, **inner} if outer and inner else inner or outer
 
@@ -88,8 +98,8 @@ class context:  # noqa: N801 - used like the functions of contextlib
             "user_id": user_id,
             "project": project,
             "environment": environment,
-            "data": data,
-            "attributes": attributes,
+            "data": fields_of(data),
+            "attributes": fields_of(attributes),
         }
         self._tokens: list[Token[Scope]] = []
 

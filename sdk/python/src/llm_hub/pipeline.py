@@ -71,6 +71,7 @@ class Pipeline:
         self._ending = threading.Event()
         self._ended = threading.Event()
         self._deadline = float("inf")
+        self._not_before = 0.0
         self._line_bytes = 1_024.0
         self._told: dict[str, float] = {}
 
@@ -119,6 +120,8 @@ class Pipeline:
             self.thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
         self._drop_all()
         self._ended.set()
+        if self.thread is None and self._transport is not None:
+            self._transport.close()
         return done
 
     def hasten(self, deadline: float) -> None:
@@ -279,31 +282,35 @@ class Pipeline:
         headers = headers_of(encoding, new_event_id(time.time_ns()))
         until = time.monotonic() + self._options.give_up_after
         attempt = 0
-        while (left := min(until, self._deadline) - time.monotonic()) > 0:
+        # What the hub asked one batch to wait, the next waits too.
+        while self._pause(self._not_before - time.monotonic(), until):
+            left = min(until, self._deadline) - time.monotonic()
             attempt += 1
-            wait = 0.0
             try:
                 self.tally.requests += 1
                 answer = transport.post(body, headers, min(self._options.timeout, left))
                 if judge(answer) is not Verdict.LATER:
                     return answer
-                wait = retry_after(answer.retry_after)
+                self._not_before = time.monotonic() + retry_after(answer.retry_after)
                 self._say("later", "the hub is busy: %s; the events wait", answer.status)
             except Unreachable as error:
                 self._say("unreachable", "no answer from the hub (%s); the events wait", error)
-            wait += backoff(attempt, self._options.backoff, self._options.backoff_most, random.random())  # noqa: S311
-            if not self._pause(wait, until):
+            chance = random.random()  # noqa: S311 - jitter
+            wait = backoff(attempt, self._options.backoff, self._options.backoff_most, chance)
+            if not self._pause(max(self._not_before - time.monotonic(), 0.0) + wait, until):
                 break
             self.tally.retries += 1
         return None
 
     def _pause(self, seconds: float, until: float) -> bool:
-        """Wait before a retry, or less if the client is closed meanwhile; False if there is no time for one."""
-        if time.monotonic() + seconds > min(until, self._deadline):
+        """Wait before a try, or less if the client is closed meanwhile; False if there is no time left for one."""
+        now = time.monotonic()
+        if now + seconds > self._deadline:
             return False
         event = self._ended if self._ending.is_set() else self._ending
-        event.wait(seconds)
-        return True
+        if seconds > 0:
+            event.wait(min(seconds, max(0.0, until - now)))
+        return time.monotonic() < min(until, self._deadline)
 
     def _take(self, batch: Batch, answer: Answer) -> None:
         """Count what the hub says of a batch; its verdict on the client's own lines is nobody's loss."""

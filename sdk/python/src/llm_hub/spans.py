@@ -6,7 +6,7 @@ from time import perf_counter_ns
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from llm_hub.context import CURRENT, Scope, leave
+from llm_hub.context import CURRENT, Scope, fields_of, leave
 from llm_hub.ids import new_span_id, new_trace_id
 from llm_hub.jsonable import simplify
 
@@ -48,11 +48,12 @@ class Span:
     ) -> None:
         self._client = client
         self._type = event_type
-        self._data: dict[str, Any] = {NAMED_BY[event_type]: name} if event_type in NAMED_BY else {}
+        named_by = NAMED_BY.get(str(event_type))
+        self._data: dict[str, Any] = {named_by: name} if named_by else {}
         if event_type == "span":
             self._data["kind"] = kind
-        self._data.update(data or {})
-        self._attributes = dict(attributes or {})
+        self._data |= fields_of(data)
+        self._attributes = fields_of(attributes)
         self._context = context
         self._events: list[dict[str, Any]] = []
         self._scope: Scope | None = None

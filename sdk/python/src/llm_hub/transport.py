@@ -4,7 +4,6 @@ import logging
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import httpx
@@ -63,9 +62,9 @@ class HttpTransport:
         import httpx  # 0.1 s that no host shall wait for
 
         self._httpx = httpx
-        self._thread = threading.get_ident()
+        self._posting: int | None = None
         # The host's proxies are not asked about its own machine.
-        trust_env = urlsplit(url).hostname not in _LOOPBACK
+        trust_env = httpx.URL(url).host not in _LOOPBACK
         self._client: httpx.Client = httpx.Client(
             base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=trust_env
         )
@@ -73,11 +72,14 @@ class HttpTransport:
 
     def post(self, body: bytes, headers: dict[str, str], timeout: float) -> Answer:
         """See :class:`Transport`."""
+        self._posting = threading.get_ident()
         try:
             with self._client.stream("POST", "/v1/events", content=body, headers=headers, timeout=timeout) as answer:
                 return Answer(answer.status_code, answer.headers.get("Retry-After", ""), self._read(answer))
         except (self._httpx.HTTPError, self._httpx.StreamError, OSError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
+        finally:
+            self._posting = None
 
     def close(self) -> None:
         """See :class:`Transport`."""
@@ -87,7 +89,7 @@ class HttpTransport:
 
     def _not_ours(self, record: logging.LogRecord) -> bool:
         """The host asked for no line a second about its analytics."""
-        return record.thread != self._thread
+        return self._posting is None or record.thread != self._posting
 
     @staticmethod
     def _read(answer: "httpx.Response") -> bytes:
