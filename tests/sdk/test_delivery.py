@@ -137,7 +137,10 @@ def test_without_another_thread_a_flush_does_the_work_itself(
     assert client.stats()["queued"] == 3
     assert client.flush(PATIENCE)
     assert client.stats()["accepted"] == 3
-    assert names(stub.events) == ["e-0", "e-1", "e-2"]
+    monkeypatch.undo()
+    fill(client, 1, 3)
+    assert client.flush(PATIENCE)
+    assert names(stub.events) == ["e-0", "e-1", "e-2", "e-3"]
 
 
 def test_a_slow_answer_is_a_retry_of_the_same_request(stub: StubHub, client_of: MakeClient) -> None:

@@ -20,11 +20,14 @@ SOURCES = Path(__file__).resolve().parents[2] / "sdk" / "python" / "src"
 
 def run(code: str, stub: StubHub | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
     """``code`` in a fresh interpreter with the SDK on its path, and warnings as errors."""
+    code = textwrap.dedent(code)
+    if "PATIENT" in code:
+        code = f"import llm_hub\nPATIENT = llm_hub.Options(exit_timeout=20)\n{code}"
     env = {**os.environ, "PYTHONPATH": str(SOURCES), "LLM_HUB_KEY": "lh_test", **settings}
     if stub is not None:
         env["LLM_HUB_URL"] = stub.url
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        [sys.executable, "-W", "error", "-c", code],
         env=env,
         capture_output=True,
         text=True,
@@ -55,7 +58,7 @@ def test_a_host_that_never_closes_it_loses_nothing(stub: StubHub) -> None:
     ran(
         """
         import llm_hub
-        hub = llm_hub.Client()
+        hub = llm_hub.Client(options=PATIENT)
         for number in range(5000):
             hub.capture("product.event", {"name": f"e-{number}"})
         """,
@@ -68,7 +71,7 @@ def test_what_is_captured_at_exit_arrives(stub: StubHub) -> None:
     ran(
         """
         import atexit, llm_hub
-        hub = llm_hub.Client()
+        hub = llm_hub.Client(options=PATIENT)
         hub.capture("product.event", {"name": "first"})
         hub.flush()
         atexit.register(lambda: hub.capture("product.event", {"name": "last"}))
@@ -82,7 +85,7 @@ def test_the_first_event_may_be_the_last_thing_a_process_does(stub: StubHub) -> 
     ran(
         """
         import atexit, llm_hub
-        hub = llm_hub.Client()
+        hub = llm_hub.Client(options=PATIENT)
         atexit.register(lambda: hub.capture("product.event", {"name": "only"}))
         """,
         stub,
@@ -113,7 +116,7 @@ def test_a_forked_child_sends_its_own_and_only_its_own(stub: StubHub) -> None:
         import os, warnings
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on: a fork beside threads
         import llm_hub
-        hub = llm_hub.Client()
+        hub = llm_hub.Client(options=PATIENT)
         hub.capture("product.event", {"name": "before"})
         hub.flush()
         with hub.span("outer"):
@@ -140,7 +143,7 @@ def test_a_child_that_exits_flushes(stub: StubHub) -> None:
         import os, sys, warnings
         warnings.simplefilter("ignore", DeprecationWarning)
         import llm_hub
-        hub = llm_hub.Client()
+        hub = llm_hub.Client(options=PATIENT)
         hub.capture("product.event", {"name": "parent"})
         hub.flush()
         if os.fork() == 0:
@@ -187,7 +190,7 @@ def test_workers_of_multiprocessing_flush(stub: StubHub, method: str, tmp_path: 
         textwrap.dedent(
             """
             import llm_hub
-            hub = llm_hub.Client()
+            hub = llm_hub.Client(options=llm_hub.Options(exit_timeout=20))
             def work(number):
                 hub.capture("product.event", {"name": f"work-{number}"})
             """
@@ -215,7 +218,7 @@ def test_asyncio(stub: StubHub) -> None:
     out = ran(
         """
         import asyncio, llm_hub
-        hub = llm_hub.Client()
+        hub = llm_hub.Client(options=PATIENT)
         @llm_hub.observe(name="handle")
         async def handle(number):
             async with hub.span("inner"):

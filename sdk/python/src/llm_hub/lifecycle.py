@@ -33,6 +33,8 @@ _living: Final[set[Living]] = set()
 #: Held while a transport is made. A fork waits for it: a child would find the modules that its parent's thread was
 #: importing half made, and locked for ever.
 CONNECTING: Final = threading.Lock()
+_held = False
+_PATIENCE_S: Final = 5.0
 _children: Final[set[int]] = set()
 
 
@@ -55,15 +57,29 @@ def end_all() -> None:
         client.end(now + client.exit_timeout)
 
 
-def _renew_all() -> None:
-    CONNECTING.release()
+def before_fork() -> None:
+    """Wait for a transport that is being made; not for ever, whatever its making waits for."""
+    global _held
+    _held = CONNECTING.acquire(timeout=_PATIENCE_S)
+
+
+def after_fork_in_parent() -> None:
+    """Let transports be made again."""
+    if _held:
+        CONNECTING.release()
+
+
+def after_fork_in_child() -> None:
+    """Begin anew: the lock's holder, if there was another one, is not here."""
+    if CONNECTING.locked():
+        CONNECTING.release()
     for client in [*_living]:
         client.renew()
 
 
 atexit.register(end_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=CONNECTING.acquire, after_in_parent=CONNECTING.release, after_in_child=_renew_all)
+    os.register_at_fork(before=before_fork, after_in_parent=after_fork_in_parent, after_in_child=after_fork_in_child)
 
 
 def watch_multiprocessing() -> None:

@@ -104,9 +104,10 @@ class Pipeline:
         if self._ended.is_set():
             return False
         if self.thread is None and self._starting.acquire(blocking=False):
-            # Too late for a new thread, the interpreter is going down: this one does it.
-            self._deadline = min(self._deadline, time.monotonic() + timeout)
+            # No thread to be had, the interpreter may be going down: this one does it.
+            before, self._deadline = self._deadline, min(self._deadline, time.monotonic() + timeout)
             self._empty()
+            self._deadline = before
             self._starting.release()
         return mark.wait(timeout)
 
