@@ -362,6 +362,7 @@ def test_plain_values_stay_plain(value: Any) -> None:
     json.dumps(simplify(described(value)))
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8")),
