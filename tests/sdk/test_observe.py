@@ -36,20 +36,24 @@ def test_functions_with_and_without_arguments(llm_hub_client: MemoryClient) -> N
     inner, middle, outer = llm_hub_client.events
     assert inner["parent_span_id"] == middle["span_id"]
     assert middle["parent_span_id"] == outer["span_id"]
-    assert outer["data"]["arguments"] == {"0": 1, "b": 2}
+    assert outer["data"]["arguments"] == {"a": 1, "b": 2}
     assert (outer["data"]["result"], outer["data"]["kind"], outer["data"]["feature"]) == (11, "chain", "f")
     assert "arguments" not in inner["data"]
 
 
 def test_methods_and_errors(llm_hub_client: MemoryClient) -> None:
     class Service:
-        @llm_hub.observe(event_type="tool.call")
-        def work(self) -> None:
+        @llm_hub.observe(event_type="tool.call", capture_input=True)
+        def work(self, *rest: int) -> None:
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        Service().work()
-    (event,) = llm_hub_client.events
+        Service().work(1, 2)
+    with pytest.raises(TypeError):
+        Service().work(odd=1)  # type: ignore[call-arg]
+    event, odd = llm_hub_client.events
+    assert event["data"]["arguments"] == {"rest": [1, 2]}
+    assert odd["data"]["arguments"] == {"odd": 1}
     assert event["data"]["tool_name"].endswith("Service.work")
     assert event["data"]["error_type"] == "ValueError"
 

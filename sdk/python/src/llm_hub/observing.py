@@ -63,9 +63,11 @@ def observe(
     """
 
     def decorate(wrapped: Callable[..., Any]) -> Callable[..., Any]:
+        arguments = _arguments_of(wrapped) if capture_input else None
+
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
             span = get_client().span(name or wrapped.__qualname__, kind=kind, event_type=event_type, data=data)
-            return span.set(arguments=_arguments(args, kwargs)) if capture_input else span
+            return span if arguments is None else span.set(arguments=arguments(args, kwargs))
 
         return functools.wraps(wrapped)(_wrapper(wrapped, begin, capture_output))
 
@@ -75,8 +77,20 @@ def observe(
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], Span]
 
 
-def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return {**{str(index): value for index, value in enumerate(args)}, **kwargs}
+def _arguments_of(wrapped: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]:
+    """Tells the arguments of a call by name; of a method, without the object."""
+    import inspect  # as below
+
+    signature = inspect.signature(wrapped)
+
+    def arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            found = signature.bind_partial(*args, **kwargs).arguments
+        except TypeError:  # the call itself will say so
+            return dict(kwargs)
+        return {name: value for name, value in found.items() if name not in ("self", "cls")}
+
+    return arguments
 
 
 def _wrapper(wrapped: Callable[..., Any], begin: Begin, keep: bool) -> Callable[..., Any]:
