@@ -1,5 +1,6 @@
 """The metadata database: sessions and migrations."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from core.errors import SettingsError
-from storage.metadata.engine import READ_ONLY, make_async_engine
+from storage.metadata.engine import READ_ONLY, make_async_engine, make_sync_engine
 from storage.metadata.urls import async_url
 
 #: Any number, the same in every process: only one of them migrates at a time on PostgreSQL.
@@ -30,6 +31,16 @@ def revisions() -> list[str]:
     """Every schema revision, oldest first; ``base`` (nothing at all) is not among them."""
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()
     return [script.revision for script in scripts][::-1]
+
+
+def _probe(url: str) -> None:
+    """Open a database and ask it something; raises what the driver raises."""
+    engine = make_sync_engine(url)
+    try:
+        with engine.execution_options(**{READ_ONLY: True}).connect() as connection:
+            connection.execute(text("SELECT 1"))
+    finally:
+        engine.dispose()
 
 
 class Metadata:
@@ -66,8 +77,12 @@ class Metadata:
         if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
             Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
         try:
-            async with engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+            if engine.dialect.name == "sqlite":
+                # not by aiosqlite: the thread of a connection that fails outlives it, and perhaps the event loop
+                await asyncio.to_thread(_probe, self.url)
+            else:
+                async with engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
         except Exception as error:
             await engine.dispose()
             raise SettingsError(
