@@ -39,9 +39,13 @@ class Redactor:
         if RedactionKind.IBAN in kinds:
             self._proved.append(("iban", IBAN_ROUGH, IBAN, is_iban))
         self._own = [(pattern.name, pattern.pattern) for pattern in config.patterns]
+        rough = [*(pattern.rough for pattern in self._patterns), *(proved[1] for proved in self._proved)]
+        self._any = "|".join(f"(?:{one})" for one in rough)
 
     def json(self, texts: pl.Series) -> tuple[pl.Series, int]:
         """Redact a column of JSON texts, which stay JSON, and say how many were changed."""
+        if not self._own and (not self._any or not texts.str.contains(self._any).any()):
+            return texts, 0  # mostly so: one look spares one at each pattern
         before = texts
         texts = self._proved_in_json(texts)  # first: a phone's pattern would take part of a card's number
         for pattern in self._patterns:
