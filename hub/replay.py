@@ -106,6 +106,7 @@ async def replay(
                 path=piece.path,
                 content_type=piece.content_type,
                 first_row=(number << _FILE_BITS) + piece.first_row,
+                items=piece.items,
             )
             result.rows += piece.rows
             if progress:

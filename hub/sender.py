@@ -138,7 +138,13 @@ class HubSender:
             self._client = None
 
     async def submit(
-        self, body: bytes, *, path: str = "/v1/events", content_type: str = NDJSON, first_row: int = 0
+        self,
+        body: bytes,
+        *,
+        path: str = "/v1/events",
+        content_type: str = NDJSON,
+        first_row: int = 0,
+        items: int = 0,
     ) -> None:
         """Send ``body`` in the background; return as soon as a connection is free for it.
 
@@ -150,6 +156,8 @@ class HubSender:
             Which door, and in which form.
         first_row
             Number of the body's first row in all that is sent, for the errors of rows.
+        items
+            How many events it has, for doors that do not tell how many they took.
 
         Raises
         ------
@@ -164,7 +172,7 @@ class HubSender:
         # what the hub has taken before an interruption is recognised.
         key = hashlib.sha256(b"%d:%b" % (self._sequence, body)).hexdigest()[:40]
         self._sequence += 1
-        task = asyncio.create_task(self._deliver(path, body, content_type, key, first_row))
+        task = asyncio.create_task(self._deliver(path, body, content_type, key, first_row, items))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -175,14 +183,14 @@ class HubSender:
         if self._failed:
             raise self._failed
 
-    async def _deliver(self, path: str, body: bytes, content_type: str, key: str, first_row: int) -> None:
+    async def _deliver(self, path: str, body: bytes, content_type: str, key: str, first_row: int, items: int) -> None:
         headers = {"Content-Type": content_type, "Idempotency-Key": key}
         if self._encoding:
             headers["Content-Encoding"] = self._encoding
             body = _compress(body, self._encoding)
         try:
             answer = await self._until_taken(lambda: self._post(path, body, headers))
-            self._count(answer, len(body), first_row)
+            self._count(answer, len(body), first_row, items)
         except HubError as error:
             self._failed = self._failed or error
         finally:
@@ -209,16 +217,17 @@ class HubSender:
             backoff = min(2 * backoff, _BACKOFF_S[1])
             await self._clock.sleep(wait)
 
-    def _count(self, answer: dict[str, Any], size: int, first_row: int) -> None:
+    def _count(self, answer: dict[str, Any], size: int, first_row: int, items: int) -> None:
         totals = self.totals
         totals.batches += 1
         totals.sent_bytes += size
-        totals.accepted += int(answer.get("accepted", 0))
-        totals.duplicates += int(answer.get("duplicates", 0))
         partial = answer.get("partialSuccess") or {}
-        totals.rejected += int(answer.get("rejected", 0)) + sum(
-            int(count) for name, count in partial.items() if name.startswith("rejected")
-        )
+        refused = sum(int(count) for name, count in partial.items() if name.startswith("rejected"))
+        totals.accepted += int(answer.get("accepted", items - refused))
+        totals.duplicates += int(answer.get("duplicates", 0))
+        totals.rejected += int(answer.get("rejected", refused))
+        if refused:
+            totals.reasons["", str(partial.get("errorMessage", ""))] += refused
         for error in answer.get("errors", ()):
             found = RowError(first_row + int(error.get("index", 0)), error.get("field") or "", error.get("reason", ""))
             totals.reasons[found.field, found.reason] += 1

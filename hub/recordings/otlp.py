@@ -10,6 +10,7 @@ from core.errors import BadRequest
 from hub.recordings.piece import Cut, Piece
 
 _DOORS = {"resourceSpans": "/v1/traces", "resourceLogs": "/v1/logs", "resourceMetrics": "/v1/metrics"}
+_ITEM_FIELDS = frozenset({"spans", "logRecords", "dataPoints"})
 _TIME_FIELDS = frozenset({"timeUnixNano", "startTimeUnixNano", "endTimeUnixNano", "observedTimeUnixNano"})
 
 
@@ -21,7 +22,7 @@ def pieces(reader: io.BufferedReader, cut: Cut) -> Iterator[Piece]:
             last = max(_times_us(document), default=last)
         if cut.shift_us:
             _shift(document, cut.shift_us * 1000)
-        yield Piece(_door(document), "application/json", orjson.dumps(document), 1, row, last)
+        yield Piece(_door(document), "application/json", orjson.dumps(document), 1, row, last, _items(document))
 
 
 def last_time(reader: io.BufferedReader) -> int | None:
@@ -55,6 +56,15 @@ def _door(document: dict[str, Any]) -> str:
         if field in document:
             return door
     raise BadRequest(f"an OTLP body has one of {', '.join(_DOORS)}")
+
+
+def _items(node: Any, name: str = "") -> int:
+    """How many spans, log records and data points there are."""
+    if isinstance(node, list):
+        return len(node) if name in _ITEM_FIELDS else sum(_items(item) for item in node)
+    if isinstance(node, dict):
+        return sum(_items(value, name) for name, value in node.items() if isinstance(value, dict | list))
+    return 0
 
 
 def _fields(node: Any) -> Iterator[tuple[dict[str, Any], str]]:

@@ -23,6 +23,8 @@ class Piece:
         Number of its first row (a line, or a row of an Arrow table) in the file, from 0.
     last_us
         Time of its last event in microseconds of the epoch, as recorded; none where times were not asked for.
+    items
+        How many events it has, where its door does not say in its answer (OTLP's does not).
     """
 
     path: str
@@ -31,6 +33,7 @@ class Piece:
     rows: int
     first_row: int
     last_us: int | None
+    items: int = 0
 
 
 @dataclass(frozen=True, slots=True)

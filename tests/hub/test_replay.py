@@ -130,9 +130,13 @@ async def test_arrow_files_arrive_as_arrow(tmp_path: Path) -> None:
 
 async def test_otlp_goes_to_its_own_door(tmp_path: Path) -> None:
     path = tmp_path / "spans.json"
-    path.write_bytes(b'{"resourceSpans": []}\n{"resourceLogs": []}\n')
+    spans = b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": []}, {}]}, {"spans": [{}]}]}]}'
+    path.write_bytes(spans + b'\n{"resourceLogs": []}\n')
     hub = FakeHub()
-    await run(hub, JumpingClock(), path)
+    partial = {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "rejected 1 of 3 spans"}}
+    hub.answer = lambda request: httpx.Response(200, json=partial if request.url.path == "/v1/traces" else {})
+    result = await run(hub, JumpingClock(), path)
+    assert result.summary() == ["2 accepted, 1 rejected, 0 duplicates", "1 × row: rejected 1 of 3 spans"]
     assert sorted(request.url.path for _, request in hub.taken) == ["/v1/logs", "/v1/traces"]
     assert {request.headers["Content-Type"] for _, request in hub.taken} == {"application/json"}
 
