@@ -31,16 +31,17 @@ class Require(SecurityBase):
     :class:`Principal` on ``request.state.principal``. Build it with :func:`require`.
     """
 
-    def __init__(self, scopes: tuple[Scope, ...], role: Role, *, basic: bool = False) -> None:
+    def __init__(self, scopes: tuple[Scope, ...], role: Role, *, basic: bool = False, bare: bool = False) -> None:
         self.scopes = scopes
         self.role = role
         self.basic = basic
+        self.bare = bare
         self.model = HTTPBearer(description="An API key, lh_…; X-API-Key: lh_… does as well.")
         self.scheme_name = "key"
 
     async def __call__(self, request: Request) -> Principal:
         access: Access = request.app.state.access
-        principal = await identify(request, access, basic=self.basic)
+        principal = await identify(request, access, basic=self.basic, bare=self.bare)
         request.state.principal = principal
         self._check(principal)
         access.limits.take_request(principal)
@@ -54,7 +55,7 @@ class Require(SecurityBase):
             raise Forbidden(f"This needs the role {self.role}; yours is {principal.role}.")
 
 
-def require(*scopes: str, role: str = Role.VIEWER, basic: bool = False) -> Require:
+def require(*scopes: str, role: str = Role.VIEWER, basic: bool = False, bare: bool = False) -> Require:
     """The dependency of a route: ``principal: Annotated[Principal, Depends(require("query"))]``.
 
     Parameters
@@ -65,13 +66,15 @@ def require(*scopes: str, role: str = Role.VIEWER, basic: bool = False) -> Requi
         The least role: what changes dashboards, rules or detectors asks for ``developer``.
     basic
         Whether the key may also be the password of ``Authorization: Basic``, for clients that know no other way.
+    bare
+        Whether ``Authorization`` may also be the key and nothing else.
     """
-    return Require(tuple(Scope(scope) for scope in scopes), Role(role), basic=basic)
+    return Require(tuple(Scope(scope) for scope in scopes), Role(role), basic=basic, bare=bare)
 
 
-async def identify(request: Request, access: Access, *, basic: bool = False) -> Principal:
+async def identify(request: Request, access: Access, *, basic: bool = False, bare: bool = False) -> Principal:
     """Who sends a request; raises :class:`Unauthenticated`, or :class:`Forbidden` for a forged page request."""
-    secret = _secret(request, basic=basic)
+    secret = _secret(request, basic=basic, bare=bare)
     if secret is not None:
         return await access.authenticate(secret)
     cookie = request.cookies.get(SESSION_COOKIE)
@@ -104,7 +107,7 @@ def clear_session_cookie(response: Response) -> None:
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
 
 
-def _secret(request: Request, *, basic: bool) -> str | None:
+def _secret(request: Request, *, basic: bool, bare: bool) -> str | None:
     headers = request.headers
     bearers, plain = headers.getlist("authorization"), headers.getlist("x-api-key")
     if not bearers and not plain:
@@ -116,6 +119,8 @@ def _secret(request: Request, *, basic: bool) -> str | None:
     scheme, _, secret = bearers[0].partition(" ")
     if basic and scheme.lower() == "basic":
         return _password(secret.strip())
+    if bare and not secret:
+        return scheme
     if scheme.lower() != "bearer":
         raise Unauthenticated(_SCHEME)
     return secret.strip()

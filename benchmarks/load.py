@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -63,7 +63,18 @@ def event(rng: random.Random, number: int, now: datetime) -> dict[str, Any]:
     }
 
 
-class NdjsonBody:
+class ForEvents:
+    """Bodies for the events door."""
+
+    path = "/v1/events"
+    rows: int
+
+    def taken(self, status: int, answer: bytes) -> bool:
+        """Whether all of a body was."""
+        return status == 202 and orjson.loads(answer)["accepted"] == self.rows
+
+
+class NdjsonBody(ForEvents):
     """An NDJSON body of ``rows`` events whose ids change at every :meth:`next`."""
 
     content_type = "application/x-ndjson"
@@ -86,7 +97,7 @@ class NdjsonBody:
         return self._buffer.tobytes()
 
 
-class GzipBody:
+class GzipBody(ForEvents):
     """NDJSON bodies compressed before the run: compressing is the sender's cost, not the hub's."""
 
     content_type = "application/x-ndjson"
@@ -101,7 +112,7 @@ class GzipBody:
         return self._ready.pop()
 
 
-class ArrowBody:
+class ArrowBody(ForEvents):
     """The same events as an Arrow IPC stream."""
 
     content_type = "application/vnd.apache.arrow.stream"
@@ -133,7 +144,18 @@ class ArrowBody:
         return sink.getvalue()
 
 
-Body = NdjsonBody | GzipBody | ArrowBody
+class Body(Protocol):
+    """Bodies of ``rows`` events that are all new at every :meth:`next`."""
+
+    content_type: str
+    path: str
+    rows: int
+
+    def next(self, counter: int) -> bytes:
+        """The body with ids that belong to ``counter`` alone; raises ``IndexError`` when there are no more."""
+
+    def taken(self, status: int, answer: bytes) -> bool:
+        """Whether all of a body was."""
 
 
 @dataclass
@@ -150,26 +172,26 @@ class Sent:
 class Connection:
     """One keep-alive connection that posts bodies; nothing of HTTP that the benchmark does not need."""
 
-    def __init__(self, url: str, key: str, content_type: str, encoding: str = "") -> None:
+    def __init__(self, url: str, key: str, content_type: str, encoding: str = "", path: str = "/v1/events") -> None:
         self._host, port = url.removeprefix("http://").split(":")
         self._port = int(port)
         extra = f"Content-Encoding: {encoding}\r\n" if encoding else ""
         self._head = (
-            f"POST /v1/events HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer {key}\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer {key}\r\n"
             f"Content-Type: {content_type}\r\n{extra}Content-Length: "
         )
 
     async def open(self) -> None:
         self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
 
-    async def post(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Send one body; status and JSON answer."""
+    async def post(self, body: bytes) -> tuple[int, bytes]:
+        """Send one body; status and answer."""
         self._writer.write(f"{self._head}{len(body)}\r\n\r\n".encode())
         self._writer.write(body)
         await self._writer.drain()
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        return int(head[9:12]), orjson.loads(await self._reader.readexactly(length))
+        return int(head[9:12]), await self._reader.readexactly(length)
 
     def close(self) -> None:
         self._writer.close()
@@ -191,7 +213,7 @@ async def drive(
 
     async def one(number: int) -> None:
         body = make(number)
-        connection = Connection(url, key, body.content_type, encoding)
+        connection = Connection(url, key, body.content_type, encoding, body.path)
         await connection.open()
         counter = number << 16
         pause = connections * body.rows / rate if rate else 0.0
@@ -210,8 +232,8 @@ async def drive(
                 if status == 503:
                     sent.busy += 1
                     await asyncio.sleep(0.1)
-            if status != 202 or answer["accepted"] != body.rows:
-                raise RuntimeError(f"{status}: {answer}")
+            if not body.taken(status, answer):
+                raise RuntimeError(f"{status}: {answer!r}")
             sent.latencies.append(time.monotonic() - started)
             sent.events += body.rows
             sent.requests += 1

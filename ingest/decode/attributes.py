@@ -39,7 +39,7 @@ def attributes_of_columns(columns: Mapping[str, Column], rows: int) -> tuple[pa.
         at, of = np.nonzero(valid)
         keys = pa.array(names, pa.string()).take(pa.array(of))
         values = pa.concat_arrays(arrays).take(pa.array(of * rows + at))
-    return _map(counts, keys, values), wrong | (counts > MAX_ATTRIBUTES)
+    return maps(counts, keys, values), wrong | (counts > MAX_ATTRIBUTES)
 
 
 def _doubtful(name: str, column: Column) -> Mask:
@@ -65,7 +65,8 @@ def attributes_of_text(column: Column) -> tuple[pa.Array, Mask]:
     return pa.array(pairs, _TYPE), wrong
 
 
-def _map(counts: npt.NDArray[np.int64], keys: pa.Array, values: pa.Array) -> pa.Array:
+def maps(counts: npt.NDArray[np.int64], keys: pa.Array, values: pa.Array) -> pa.Array:
+    """One map a row: ``counts`` says how many of the keys and values each has."""
     offsets = np.zeros(len(counts) + 1, np.int32)
     np.cumsum(counts, out=offsets[1:])
     bitmap = pa.py_buffer(np.packbits(counts > 0, bitorder="little"))

@@ -239,6 +239,8 @@ class _Normaliser:
         self._defaults()
         if rest:
             self._json("data", rest)
+        if "data" in self.ready:  # written by the decoder, which then gives no columns of the kind
+            self.columns["data"] = self.ready["data"]
         return self._bodies()
 
     def _bodies(self) -> int:

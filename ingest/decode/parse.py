@@ -24,7 +24,8 @@ class Parsed:
     """A body as columns: the envelope's under their names, those of ``data`` as ``d.NAME``, attributes as ``a.NAME``.
 
     Columns without any value are left out. Attributes of too many names are one column ``attributes`` of JSON text.
-    ``ready`` has columns that need nothing more: ids, times in microseconds, attributes as maps, contents (``body``).
+    ``ready`` has columns that need nothing more: ids, times in microseconds, attributes as maps, and ``data`` and
+    ``body`` where the decoder has written these itself.
     ``doubtful`` are rows that the columns do not tell all of.
     """
 

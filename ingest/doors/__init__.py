@@ -5,7 +5,15 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from ingest.doors import adapters, events, langfuse
+from ingest.doors import adapters, events, langfuse, langfuse_otlp, opik_otlp, otlp, posthog_otlp
 
 #: In the order of the documentation.
-DOORS: Final[Sequence[APIRouter]] = (events.router, adapters.router, langfuse.router)
+DOORS: Final[Sequence[APIRouter]] = (
+    events.router,
+    otlp.router,
+    adapters.router,
+    langfuse.router,
+    langfuse_otlp.router,
+    opik_otlp.router,
+    posthog_otlp.router,
+)

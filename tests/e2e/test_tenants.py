@@ -59,6 +59,8 @@ QUESTIONS = [
 ]
 FILTERS = {"from": "now-1d", "to": "now+1d", "filter": f"model:contains:{MARK}"}
 PRICE = {"model": "plain", "input_price_usd_per_mtok": 1, "output_price_usd_per_mtok": 1}
+SPAN = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "mine"}
+SPANS = {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}
 
 #: Doors: whoever has a key may send, and what is sent belongs to the key's tenant.
 SENDING = {("POST", "/v1/events"), ("POST", "/v1/adapters/{module}"), ("POST", "/api/public/ingestion")}
@@ -88,6 +90,18 @@ RECIPES: dict[tuple[str, str], list[Try]] = {
         Try(body={"batch": [{"id": "j", "type": "span-update", "body": {"id": EVENT, "traceId": TRACE, "output": 1}}]}),
         Try(body={"batch": [{"id": "k", "type": "span-update"}]}),
     ],
+    **{
+        ("POST", path): [Try(body=SPANS, headers={"X-Tenant": OWNER}), Try(body={"resourceSpans": MARK[:5]})]
+        for path in (
+            "/v1/traces",
+            "/api/public/otel/v1/traces",
+            "/v1/private/otel/v1/traces",
+            "/i/v0/ai/otel",
+            "/i/v0/ai/otel/v1/traces",
+        )
+    },
+    ("POST", "/v1/logs"): [Try(body={"resourceLogs": []}, headers={"X-Tenant": OWNER})],
+    ("POST", "/v1/metrics"): [Try(body={"resourceMetrics": []}, headers={"X-Tenant": OWNER})],
     ("POST", "/v1/query"): [Try(body=question) for question in QUESTIONS],
     ("GET", "/v1/query/catalog"): [Try()],
     **{

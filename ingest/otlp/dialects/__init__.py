@@ -1,0 +1,15 @@
+"""The dialects: one file each, and this explicit list of them, which is also their precedence."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ingest.otlp.dialects import gen_ai, general, langfuse, openinference, openllmetry
+from ingest.otlp.dialects.dialect import Dialect
+
+DIALECTS: Final[Sequence[Dialect]] = (
+    openinference.DIALECT,
+    gen_ai.DIALECT,
+    openllmetry.DIALECT,
+    langfuse.DIALECT,
+    general.DIALECT,
+)

@@ -1,0 +1,55 @@
+"""Attributes that Langfuse's SDKs and its users' collectors set beside the conventions."""
+
+from typing import Final
+
+from ingest.otlp.dialects.dialect import MORE, Dialect, Field
+
+DIALECT: Final = Dialect(
+    fields={
+        "langfuse.observation.model.name": "model",
+        "langfuse.observation.completion_start_time": "first_token_at",
+        "langfuse.observation.prompt.name": "prompt_id",
+        "langfuse.observation.prompt.version": "prompt_version",
+        "langfuse.session.id": "session_id",
+        "langfuse.user.id": "user_id",
+        "langfuse.environment": "environment",
+        "langfuse.observation.input": Field(
+            "arguments",
+            of_type={
+                "llm.request": "input_messages",
+                "llm.embedding": "input_messages",
+                "agent.run": "input_messages",
+                "retrieval.query": "query",
+            },
+        ),
+        "langfuse.observation.output": Field(
+            "result", of_type={"llm.request": "output_messages", "agent.run": "output_messages"}
+        ),
+        "langfuse.trace.input": MORE,
+        "langfuse.trace.output": MORE,
+    },
+    objects={
+        "langfuse.observation.usage_details": {
+            "input": "input_tokens",
+            "output": "output_tokens",
+            "cache_read_input_tokens": "cache_read_input_tokens",
+            "input_cached_tokens": "cache_read_input_tokens",
+            "cache_creation_input_tokens": "cache_write_input_tokens",
+            "output_reasoning_tokens": "reasoning_output_tokens",
+        },
+        "langfuse.observation.cost_details": {"total": "cost_usd"},
+        "langfuse.observation.model.parameters": {"temperature": "temperature", "max_tokens": "max_tokens"},
+    },
+    types={
+        "langfuse.observation.type": {
+            "generation": "llm.request",
+            "embedding": "llm.embedding",
+            "tool": "tool.call",
+            "agent": "agent.run",
+            "retriever": "retrieval.query",
+            "chain": "span/chain",
+            "guardrail": "span/guardrail",
+            "evaluator": "span/evaluator",
+        }
+    },
+)
