@@ -89,6 +89,18 @@ def test_expiry_counts_from_the_time_of_the_event() -> None:
     assert second["expires_at"].year == 2106
 
 
+def test_contents_have_an_expiry_of_their_own() -> None:
+    rows = [{"tenant": "a", "body": "{}"}, {"tenant": "b", "body": "{}"}, {"tenant": "b"}]
+    days = {("a", "events"): 9, ("a", "payloads"): 2, ("b", "events"): 8, ("b", "payloads"): 8}
+    tables = split(derive(make_table(rows), lambda *which: timedelta(days=days[which])))
+    assert tables.payloads is not None
+    kept = [
+        [(row["tenant"], (row["expires_at"] - row["time"].replace(microsecond=0)).days) for row in table.to_pylist()]
+        for table in (tables.events, tables.payloads)
+    ]
+    assert kept == [[("a", 9), ("b", 8), ("b", 8)], [("a", 2), ("b", 8)]]
+
+
 def test_empty() -> None:
     assert derive(make_table([{}]).slice(0, 0), lambda *_: timedelta(1)).num_rows == 0
 
