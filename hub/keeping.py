@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Final
 
 from access.service import Access
@@ -110,7 +109,7 @@ class Keeping:
     async def look(self) -> None:
         """Erase what is left of deleted tenants and, when it is due, bring all tables in line with the retention."""
         async with self._looking:
-            await self._try("erasure", self._erase_all)
+            await self._try("erasure", self._erase)
             if self._clock.monotonic() >= self._retain_at and await self._try("retention", self._retain):
                 self._retain_at = self._clock.monotonic() + self.config.retention_s
 
@@ -143,32 +142,33 @@ class Keeping:
                 self._changed(_EVER)
                 logger.info("%s: the retention of %d tenants was applied to stored rows", table, found)
 
-    async def _erase_all(self) -> None:
+    async def _erase(self) -> None:
+        """Every deleted tenant a step on: rows, then none for a while, and none behind in the log."""
         notes = await self._access.erasures.open()
         self._metrics.keeping_erasures.set(len(notes))
-        for note in notes:
-            if not self._ending:
-                await self._try("erasure", partial(self._erase, note))
-
-    async def _erase(self, note: Erasure) -> None:
-        """One step towards the end of a tenant: rows, then none for a while, then none behind in the log."""
-        tenant, erasures = note.tenant, self._access.erasures
-        arrived = note.clean_since is not None and await self._arrived(tenant)
-        now = self._clock.now()
-        if rows := await asyncio.to_thread(self._retention.erase, tenant):
-            self._ends.pop(tenant, None)
+        arrived = {note.tenant for note in notes if note.clean_since is not None and await self._arrived(note.tenant)}
+        found = await asyncio.to_thread(self._retention.erase, [note.tenant for note in notes])
+        if found:
             self._metrics.keeping_changes.labels("erasure").inc()
             self._changed(_EVER)
+        for note in notes:
+            await self._note(note, found.get(note.tenant, 0), note.tenant in arrived)
+
+    async def _note(self, note: Erasure, rows: int, arrived: bool) -> None:
+        """Write down how far the erasure of a tenant is."""
+        now, tenant, erasures = self._clock.now(), note.tenant, self._access.erasures
+        if rows:
             logger.info("tenant %s was deleted: %d rows are erased", tenant, rows)
+            self._ends.pop(tenant, None)
             await erasures.clean_since(tenant, None)
         elif note.clean_since is None:
             if now >= note.deleted_at + self.config.settled:
                 await erasures.clean_since(tenant, now)
         elif arrived and now >= note.clean_since + self.config.quiet:
-            await erasures.close(tenant)
+            logger.info("tenant %s is erased", tenant)
             self._ends.pop(tenant, None)
             self._forget(tenant)
-            logger.info("tenant %s is erased", tenant)
+            await erasures.close(tenant)
 
     async def _arrived(self, tenant: str) -> bool:
         """Whether all that was in the log when first asked has been stored."""

@@ -1,6 +1,7 @@
 """What leaves the warehouse: rows that a tenant's retention no longer covers, and all rows of a tenant that is gone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -74,24 +75,36 @@ class Retention:
             The engine does not answer or has a mutation of the table under way. Call again later.
         """
         _check(table, keep)
-        return sum(self._enforce(table, dict(part)) for part in _parts(list(keep.items())))
+        return sum(self._enforce(table, {tenant: keep[tenant] for tenant in part}) for part in _parts(list(keep)))
 
-    def erase(self, tenant: str) -> int:
-        """Delete everything of a tenant, rollups included; the number of rows that were found.
+    def erase(self, tenants: Sequence[str]) -> dict[str, int]:
+        """Delete everything of tenants, rollups included.
+
+        Returns
+        -------
+        dict
+            Tenant → rows that were found of it; those that had none are not in it.
 
         Raises
         ------
         core.errors.Retryable
             As :meth:`enforce`; what was deleted stays deleted.
         """
-        rows = 0
+        rows: Counter[str] = Counter()
         for table in TENANT_TABLES:
-            _check(table, [tenant])
-            text = f"SELECT count() FROM {table} WHERE tenant = {{tenant:String}}"  # noqa: S608 - own names
-            if found := int(self._warehouse.query(text, {"tenant": tenant}).scalar()):
-                self._mutate(table, f"DELETE WHERE tenant = {_text(tenant)}")
-                rows += found
-        return rows
+            _check(table, tenants)
+            for part in _parts(tenants):
+                rows.update(self._erase(table, part))
+        return dict(rows)
+
+    def _erase(self, table: str, tenants: Sequence[str]) -> dict[str, int]:
+        text = f"SELECT tenant, count() FROM {table} WHERE tenant IN {{tenants:Array(String)}} GROUP BY tenant"  # noqa: S608 - own names
+        found = {
+            str(tenant): int(rows) for tenant, rows in self._warehouse.query(text, {"tenants": list(tenants)}).rows
+        }
+        if found:
+            self._mutate(table, f"DELETE WHERE tenant IN ({', '.join(map(_text, found))})")
+        return found
 
     def _enforce(self, table: str, keep: Mapping[str, timedelta]) -> int:
         now = int(self._warehouse.clock.now().timestamp())
@@ -144,12 +157,12 @@ def _expiry(seconds: str, later: int) -> str:
     return f"toDateTime(least(toUnixTimestamp(time) + {seconds} + {later}, {_END}))"
 
 
-def _parts(items: Sequence[tuple[str, timedelta]]) -> Iterator[Sequence[tuple[str, timedelta]]]:
-    for first in range(0, len(items), _AT_ONCE):
-        yield items[first : first + _AT_ONCE]
+def _parts(tenants: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(tenants), _AT_ONCE):
+        yield tenants[first : first + _AT_ONCE]
 
 
-def _check(table: str, tenants: Mapping[str, timedelta] | Sequence[str]) -> None:
+def _check(table: str, tenants: Iterable[str]) -> None:
     if table not in FOLLOWS:
         raise ValueError(f"no table of tenants is called {table}")
     if "" in tenants:

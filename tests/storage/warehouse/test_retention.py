@@ -76,7 +76,7 @@ def test_what_is_right_is_left_alone(warehouse: Warehouse, retention: Retention,
     keep = {"acme": 90 * DAY}
     assert {table: retention.enforce(table, keep) for table in TENANT_TABLES} == dict.fromkeys(TENANT_TABLES, 0)
     assert retention.enforce("events", {}) == 0
-    assert retention.erase("nobody") == 0
+    assert retention.erase(["nobody"]) == retention.erase([]) == {}
     assert mutations() == 0
     found = {table: retention.enforce(table, {"acme": 80 * DAY}) for table in EXPIRING}
     assert found == dict.fromkeys(EXPIRING, 1)
@@ -118,6 +118,7 @@ def test_many_tenants_are_asked_for_in_parts(warehouse: Warehouse, retention: Re
     for name in (names[0], names[449]):
         warehouse.insert("events", events(0, 1, tenant=name))
     assert retention.enforce("events", dict.fromkeys(names, 7 * DAY)) == 2
+    assert retention.erase(names) == {names[0]: 1, names[449]: 1}
 
 
 def test_expired_rows_go(warehouse: Warehouse) -> None:
@@ -131,8 +132,8 @@ def test_a_tenant_is_deleted_everywhere(warehouse: Warehouse, retention: Retenti
     insert_and_roll(warehouse, events(0, 10, tenant=TENANT), events(0, 10))
     warehouse.insert("payloads", payloads(events(0, 10, tenant=TENANT)))
     before = {table: (_count(warehouse, table, "acme"), _count(warehouse, table, "")) for table in TENANT_TABLES}
-    assert retention.erase(TENANT) > 20
-    assert retention.erase(TENANT) == 0
+    assert retention.erase([TENANT, "nobody"])[TENANT] > 20
+    assert retention.erase([TENANT]) == {}
     assert {_count(warehouse, table, TENANT) for table in TENANT_TABLES} == {0}
     after = {table: (_count(warehouse, table, "acme"), _count(warehouse, table, "")) for table in TENANT_TABLES}
     assert after == before
@@ -147,12 +148,12 @@ def test_one_mutation_of_a_table_at_a_time(
     try:
         warehouse.command("ALTER TABLE events DELETE WHERE tenant = 'nobody'", settings={"mutations_sync": 0})
         with pytest.raises(Retryable, match="events has a mutation under way"):
-            retention.erase("acme")
+            retention.erase(["acme"])
         assert mutations() == 1
     finally:
         warehouse.command("SYSTEM START MERGES events")
         warehouse.command("ALTER TABLE events DELETE WHERE tenant = 'nobody'", settings={"mutations_sync": 2})
-    assert retention.erase("acme") == 10
+    assert retention.erase(["acme"]) == {"acme": 10}
 
 
 def test_only_tables_and_rows_of_tenants(retention: Retention) -> None:
@@ -161,7 +162,7 @@ def test_only_tables_and_rows_of_tenants(retention: Retention) -> None:
     with pytest.raises(ValueError, match="marks of the rollups"):
         retention.enforce("rollup_1h", {"": DAY})
     with pytest.raises(ValueError, match="marks of the rollups"):
-        retention.erase("")
+        retention.erase([""])
 
 
 def test_every_table_of_tenants_is_known(warehouse: Warehouse) -> None:
