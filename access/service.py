@@ -12,6 +12,7 @@ from sqlalchemy import update
 from access.audit import AuditLog
 from access.bootstrap import bootstrap
 from access.cache import CacheConfig, PrincipalCache
+from access.erasures import Erasures
 from access.keys import KeyStore, hash_secret, is_live, matches, principal_of, public_id_of
 from access.limits import Limits
 from access.prices import PriceStore
@@ -80,6 +81,7 @@ class Access:
         self.keys = KeyStore(metadata, clock, self.audit, self._cache.forget)
         self.users = UserStore(metadata, clock, self.audit, self._cache.forget)
         self.tenants = TenantStore(metadata, clock, self.audit, self._cache.clear)
+        self.erasures = Erasures(metadata, self.audit)
         self.prices = PriceStore(metadata, clock, self.audit)
         self.sessions = Sessions(metadata, clock, self.box.derive("sessions"), config.sessions)
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -15,15 +15,27 @@ class _Frozen(BaseModel):
 
 
 class RetentionDays(_Frozen):
-    """For how many days each kind of data is kept."""
+    """For how many days each kind of data is kept, from its own time on.
+
+    Payloads are the contents of events, and leave with them at the latest; rollups are their sums, and stay at least
+    as long. Rollups of a minute and finer end sooner (100 and 2 days), and none lasts longer than 800 days.
+
+    Examples
+    --------
+    >>> days = RetentionDays(events=7, payloads=30, rollups=1)
+    >>> days.of("events"), days.of("payloads"), days.of("rollups")
+    (7, 7, 7)
+    """
 
     events: Days = 90
     payloads: Days = 30
-    rollups: Days = 400
-    traces: Days = 90
-    signals: Days = 400
-    incidents: Days = 400
-    dead_letters: Days = 7
+    rollups: Annotated[int, Field(ge=1, le=800)] = 400
+
+    def of(self, kind: Literal["events", "payloads", "rollups"]) -> int:
+        """For how many days a kind is kept, the others considered."""
+        if kind == "payloads":
+            return min(self.payloads, self.events)
+        return max(self.rollups, self.events) if kind == "rollups" else self.events
 
 
 class RedactionMode(StrEnum):

@@ -12,7 +12,7 @@ from access.tenant_settings import TenantSettings
 from core.clock import Clock
 from core.errors import Conflict, NotFound, SettingsError, Unprocessable
 from storage.metadata.database import Metadata
-from storage.metadata.models import Tenant
+from storage.metadata.models import Erasure, Tenant
 
 #: The tenant that a hub makes on its first start.
 DEFAULT_TENANT = "default"
@@ -52,7 +52,15 @@ class TenantStore:
         self._settings = {row[0]: _read(row[0], row[1]) for row in rows}
 
     async def create(self, tenant_id: str, name: str, actor: Actor, settings: TenantSettings | None = None) -> Tenant:
-        """Make a tenant; raises :class:`Conflict` when the id is taken, :class:`Unprocessable` when it is none."""
+        """Make a tenant.
+
+        Raises
+        ------
+        Conflict
+            The id is taken, or the data of a deleted tenant of that id is still being erased.
+        Unprocessable
+            It is no id.
+        """
         if not _ID.fullmatch(tenant_id):
             raise Unprocessable(
                 "A tenant's id is 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first.", field="id"
@@ -61,6 +69,12 @@ class TenantStore:
         async with self._metadata.session() as session:
             if await session.get(Tenant, tenant_id) is not None:
                 raise Conflict(f"There is a tenant {tenant_id!r} already.", field="id")
+            if (erasure := await session.get(Erasure, tenant_id)) is not None:
+                raise Conflict(
+                    f"A tenant {tenant_id!r} was deleted at {erasure.deleted_at:%Y-%m-%d %H:%M} UTC and its data is "
+                    "still being erased, which takes a bit more than an hour; take another id, or come again then.",
+                    field="id",
+                )
             tenant = Tenant(id=tenant_id, name=name, created_at=self._clock.now(), settings=_stored(settings))
             session.add(tenant)
             await self._audit.append(session, tenant_id, actor, "tenant.create", f"tenant/{tenant_id}", {"name": name})
@@ -94,11 +108,15 @@ class TenantStore:
         return tenant
 
     async def delete(self, tenant_id: str, actor: Actor) -> None:
-        """Delete a tenant with its keys, users and prices. Its audit log stays; its events are the warehouse's."""
+        """Delete a tenant with its keys, users and prices, and note that its data is to be erased.
+
+        Its audit log stays.
+        """
         if tenant_id == DEFAULT_TENANT:
             raise Conflict("The tenant 'default' cannot be deleted.")
         async with self._metadata.session() as session:
             await session.delete(await _get(session, tenant_id))
+            session.add(Erasure(tenant=tenant_id, deleted_at=self._clock.now()))
             await self._audit.append(session, tenant_id, actor, "tenant.delete", f"tenant/{tenant_id}")
         self._settings = {known: settings for known, settings in self._settings.items() if known != tenant_id}
         self._changed()

@@ -66,6 +66,12 @@ class Metrics:
         self.rollup_failures = self._counter("rollup_failures", "Attempts to fold that failed.", [])
         self.rollup_rows_behind = self._gauge("rollup_rows_behind", "Events that are stored and not in the rollups.")
         self.rollup_seconds = self._histogram("rollup_seconds", "Seconds to bring all rollups up to date.")
+        #: ``retention`` or ``erasure`` of deleted tenants.
+        self.keeping_changes = self._counter(
+            "keeping_changes", "Times that stored rows were deleted or kept longer.", ["what"]
+        )
+        self.keeping_failures = self._counter("keeping_failures", "Attempts at that which failed.", ["what"])
+        self.keeping_erasures = self._gauge("keeping_erasures", "Deleted tenants that are not erased yet.")
         self.streams_failures = self._counter("streams_failures", "Side work of a block that failed.", ["what"])
         self.gateway_tokens = Counter(
             "llm_gateway_token_usage", "Tokens of stored model calls.", ["model", "kind"], registry=self.registry

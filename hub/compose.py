@@ -27,6 +27,7 @@ from core.metrics import Metrics
 from dashboard.pages import router as pages
 from hub import wiring
 from hub.disk import DiskWatch
+from hub.keeping import Keeping
 from hub.release import release
 from hub.settings import Settings
 from hub.web import build_web
@@ -42,6 +43,7 @@ from storage.metadata.database import Metadata
 from storage.metadata.journal import SqlBlockJournal
 from storage.warehouse.client import Warehouse
 from storage.warehouse.migrations import migrate
+from storage.warehouse.retention import Retention
 from storage.warehouse.roller import Roller
 from storage.warehouse.writer import Block, BlockWriter
 from streams.rolling import Rolling
@@ -118,6 +120,7 @@ class Hub:
         if streams is not None:
             await self._part("rollups", Rolling(self.roller, clock, self.metrics))
             await self._part("streams", streams)
+            await self._part("keeping", self._keeping(access, log, streams))
         layer = self._questions(access, log, streams)
         await self._part("questions", layer)
         intake = self._doors(access, log)
@@ -175,6 +178,10 @@ class Hub:
             retention=partial(wiring.retention, access),
             live=self.live,
         )
+
+    def _keeping(self, access: Access, log: Log, streams: Streams) -> Keeping:
+        retention, forget = Retention(self.warehouse), streams.unpriced.forget
+        return Keeping(access, retention, log, self.clock, self.metrics, self._writes.note, forget)
 
     def _stored(self, _: Block, earliest: datetime) -> None:
         """Answers that were kept may be out of date now."""

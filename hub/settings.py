@@ -51,9 +51,6 @@ class Settings(BaseModel):
     dedupe_events: int = Field(1_000_000, ge=0, description="How many event ids of a tenant are remembered at most.")
     log_retention_hours: float = Field(24.0, gt=0, description="How long the log keeps records for replay.")
     log_retention_bytes: int = Field(20 << 30, ge=1 << 20, description="How many bytes of `hub.events` the log keeps.")
-    retention_days: int = Field(
-        90, ge=1, le=3650, description="How long events are kept unless a tenant says otherwise."
-    )
     warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
     min_free_disk_mb: int = Field(500, ge=0, description="Free disk below which the doors answer 503.")
     scrape_targets: str = Field(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Literal
 
 from access.service import Access
 from hub.settings import Settings
@@ -56,9 +57,9 @@ def streams_config(settings: Settings, partitions: int, *, alone: bool = False) 
     )
 
 
-def retention(access: Access, tenant: str) -> timedelta:
-    """How long a tenant's events are kept."""
-    return timedelta(days=access.settings(tenant).retention_days.events)
+def retention(access: Access, tenant: str, kind: Literal["events", "payloads", "rollups"]) -> timedelta:
+    """How long a kind of a tenant's data is kept."""
+    return timedelta(days=access.settings(tenant).retention_days.of(kind))
 
 
 def tenant_prices(access: Access, tenant: str) -> tuple[TenantPrice, ...]:

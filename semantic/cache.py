@@ -5,6 +5,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from core.clock import Clock
@@ -60,14 +61,12 @@ REMEMBERED: Final = 2048
 
 
 class Writes:
-    """What has been written lately: whether what was read of a range is still all there is.
-
-    One thread notes, any may ask.
-    """
+    """What has been written lately: whether what was read of a range is still all there is. Safe for threads."""
 
     def __init__(self) -> None:
         self._notes: deque[tuple[int, datetime]] = deque(maxlen=REMEMBERED)
         self._generation = 0
+        self._noting = Lock()
 
     @property
     def generation(self) -> int:
@@ -75,9 +74,10 @@ class Writes:
         return self._generation
 
     def note(self, earliest: datetime) -> None:
-        """Events have been stored, the first of them from ``earliest``."""
-        self._notes.append((self._generation + 1, earliest))
-        self._generation += 1
+        """Events have been stored or deleted, the first of them from ``earliest``."""
+        with self._noting:
+            self._notes.append((self._generation + 1, earliest))
+            self._generation += 1
 
     def untouched(self, since: int, end: datetime) -> bool:
         """Whether no event before ``end`` was stored after generation ``since``, as far as is remembered."""

@@ -43,7 +43,7 @@ class Pipeline:
     prices
         The price table.
     retention
-        How long a tenant's events are kept.
+        How long a tenant's events, or their contents, are kept.
     metrics
         Where seconds, duplicates and unpriced calls are counted.
     unpriced

@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 __all__ = ["Health", "Streams", "StreamsConfig"]
 
 
-def keep_ninety_days(tenant: str) -> timedelta:  # noqa: ARG001 - the signature of Retention
-    """How long events are kept unless a tenant says otherwise."""
+def keep_ninety_days(*_: str) -> timedelta:
+    """How long everything is kept unless somebody says otherwise."""
     return timedelta(days=90)
 
 
@@ -53,7 +53,7 @@ class Streams:
     tenant_prices
         A tenant's own prices; called in a thread, must not block.
     retention
-        How long a tenant's events are kept; called in a thread, must not block.
+        How long a tenant's events, or their contents, are kept; called in a thread, must not block.
     live
         Where live pages get their points from.
     """

@@ -94,7 +94,11 @@ async def change(
     responses={**PROBLEMS_OF_NEW, **PROBLEMS_OF_ONE},
 )
 async def delete(tenant_id: str, caller: HubManager, access: AccessService, request: Request) -> None:
-    """Delete a tenant with its keys, users and prices."""
+    """Delete a tenant with its keys, users and prices.
+
+    Its keys end at once. Its data is erased in the background, again and again until nothing more arrives;
+    until then, a bit more than an hour, no other tenant can have its id.
+    """
     if tenant_id == caller.tenant:
         raise Conflict("The tenant of the key that is used cannot be deleted; use a key of another tenant.")
     await access.tenants.delete(tenant_id, actor_of(request, caller))

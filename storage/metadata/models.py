@@ -157,6 +157,15 @@ class Price(Base):
     created_at: Mapped[datetime]
 
 
+class Erasure(Base):
+    """A tenant that was deleted and whose data is still to be erased. Outlives its tenant: there is no foreign key."""
+
+    __tablename__ = "erasures"
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    deleted_at: Mapped[datetime]
+    clean_since: Mapped[datetime | None]
+
+
 class JournalBlock(Base):
     """A block of records that the warehouse writer has begun to insert (see ``journal.py``)."""
 

@@ -57,6 +57,11 @@ class UnpricedModels:
                 else:
                     self.beyond += item.calls
 
+    def forget(self, tenant: str) -> None:
+        """A tenant is gone: whoever gets its name must not find its models."""
+        with self._lock:
+            self._models = {key: model for key, model in self._models.items() if model.tenant != tenant}
+
     def of(self, tenant: str) -> list[UnpricedModel]:
         """A tenant's unpriced models, most calls first."""
         with self._lock:

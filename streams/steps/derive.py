@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,11 @@ import pyarrow as pa
 from schemas.catalogue import EVENT_MODELS
 from streams.columnar import Ints, codes_of, floats, group, ints, micros, nullable, put, text
 
-#: How long a tenant's events are kept; called once for each block and tenant.
-Retention = Callable[[str], timedelta]
+#: How long a tenant's events, or their contents, are kept; called once for each block and tenant.
+Retention = Callable[[str, Literal["events", "payloads"]], timedelta]
+
+#: When the contents of an event are to leave; in the table ``payloads`` it is ``expires_at``.
+PAYLOAD_EXPIRY: Final = "payload_expires_at"
 
 #: Event types with a ``status``: it is ``ok`` unless the sender says otherwise.
 WITH_STATUS: Final = frozenset(model.TYPE for model in EVENT_MODELS if "status" in model.model_fields)
@@ -54,13 +57,13 @@ def error_class(error_type: str | None, status_code: int | None) -> str:
 
 
 def derive(table: pa.Table, retention: Retention) -> pa.Table:
-    """The table with ``status``, ``error_class``, ``tokens_per_second`` and ``expires_at``."""
+    """The table with ``status``, ``error_class``, ``tokens_per_second`` and when events and contents are to leave."""
     if not table.num_rows:
         return table
     table, failed = _status(table)
     table = _error_class(table, failed)
     table = _speed(table)
-    return put(table, "expires_at", _expiry(table, retention))
+    return _expiries(table, retention)
 
 
 def _status(table: pa.Table) -> tuple[pa.Table, Ints]:
@@ -102,9 +105,18 @@ def _speed(table: pa.Table) -> pa.Table:
     return put(table, "tokens_per_second", nullable(speed.astype(np.float32), sensible, pa.float32()))
 
 
-def _expiry(table: pa.Table, retention: Retention) -> pa.Array:
-    tenants = codes_of(table, "tenant")
-    keep = np.array([int(retention(str(value)).total_seconds()) for value in tenants.values], np.int64)
-    seconds = micros(table, "time") // 10**6 + keep[tenants.codes]
+def _expiries(table: pa.Table, retention: Retention) -> pa.Table:
+    tenants, seconds = codes_of(table, "tenant"), micros(table, "time") // 10**6
+    names = [str(value) for value in tenants.values]
+    events = [int(retention(name, "events").total_seconds()) for name in names]
+    table = put(table, "expires_at", _expiry(seconds, events, tenants.codes))
+    if "body" not in table.column_names:
+        return table
+    payloads = [int(retention(name, "payloads").total_seconds()) for name in names]
+    return put(table, PAYLOAD_EXPIRY, _expiry(seconds, payloads, tenants.codes))
+
+
+def _expiry(seconds: Ints, keep: list[int], tenants: Ints) -> pa.Array:
     # The warehouse's DateTime ends in 2106.
-    return pa.array(np.clip(seconds, 0, 2**32 - 1)).view(pa.timestamp("s", tz="UTC"))
+    moments = np.clip(seconds + np.array(keep, np.int64)[tenants], 0, 2**32 - 1)
+    return pa.array(moments).view(pa.timestamp("s", tz="UTC"))

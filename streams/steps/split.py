@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from schemas.columns import EVENT_COLUMNS
 from streams.columnar import MONEY, flat, money
+from streams.steps.derive import PAYLOAD_EXPIRY
 
 _INNER: Final = re.compile(r"(?:Nullable|LowCardinality)\((.*)\)")
 _PLAIN: Final = {
@@ -31,8 +32,12 @@ _PLAIN: Final = {
     "Map(LowCardinality(String), String)": pa.map_(pa.string(), pa.string()),
 }
 
-#: Columns of ``payloads`` beside the body.
-PAYLOAD_KEYS: Final = ("tenant", "received_at", "id", "type", "time", "trace_id", "expires_at")
+#: Columns of ``payloads`` → what they are in a block's table.
+PAYLOAD_COLUMNS: Final = {
+    **{name: name for name in ("tenant", "received_at", "id", "type", "time", "trace_id")},
+    "expires_at": PAYLOAD_EXPIRY,
+    "body": "body",
+}
 
 
 def warehouse_type(clickhouse: str) -> pa.DataType:
@@ -85,6 +90,6 @@ def _as(column: Any, wanted: pa.DataType) -> Any:
 def _payloads(table: pa.Table) -> pa.Table | None:
     if "body" not in table.column_names or table.column("body").null_count == table.num_rows:
         return None
-    names = [*(name for name in PAYLOAD_KEYS if name in table.column_names), "body"]
-    part = table.select(names)
+    there = {name: column for name, column in PAYLOAD_COLUMNS.items() if column in table.column_names}
+    part = table.select(list(there.values())).rename_columns(list(there))
     return part.filter(part.column("body").is_valid()) if part.column("body").null_count else part

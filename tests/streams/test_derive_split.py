@@ -16,7 +16,7 @@ from tests.streams.blocks import START, make_record, make_table
 
 
 def _derived(*rows: dict[str, Any]) -> list[dict[str, Any]]:
-    return derive(make_table(rows), lambda _: timedelta(days=90)).to_pylist()
+    return derive(make_table(rows), lambda *_: timedelta(days=90)).to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,25 @@ def test_tokens_per_second(row: dict[str, Any], speed: float | None) -> None:
 def test_expiry_counts_from_the_time_of_the_event() -> None:
     table = make_table([{"tenant": "short"}, {"tenant": "long", "time": START}])
     keep = {"short": timedelta(days=1), "long": timedelta(days=10_000_000)}
-    first, second = derive(table, keep.__getitem__).to_pylist()
+    first, second = derive(table, lambda tenant, _: keep[tenant]).to_pylist()
     assert first["expires_at"] - first["time"] == timedelta(days=1)
     assert second["expires_at"].year == 2106
 
 
+def test_contents_have_an_expiry_of_their_own() -> None:
+    rows = [{"tenant": "a", "body": "{}"}, {"tenant": "b", "body": "{}"}, {"tenant": "b"}]
+    days = {("a", "events"): 9, ("a", "payloads"): 2, ("b", "events"): 8, ("b", "payloads"): 8}
+    tables = split(derive(make_table(rows), lambda *which: timedelta(days=days[which])))
+    assert tables.payloads is not None
+    kept = [
+        [(row["tenant"], (row["expires_at"] - row["time"].replace(microsecond=0)).days) for row in table.to_pylist()]
+        for table in (tables.events, tables.payloads)
+    ]
+    assert kept == [[("a", 9), ("b", 8), ("b", 8)], [("a", 2), ("b", 8)]]
+
+
 def test_empty() -> None:
-    assert derive(make_table([{}]).slice(0, 0), lambda _: timedelta(1)).num_rows == 0
+    assert derive(make_table([{}]).slice(0, 0), lambda *_: timedelta(1)).num_rows == 0
 
 
 def test_every_warehouse_column_has_a_type() -> None:
@@ -102,7 +114,7 @@ def test_split() -> None:
         {"provider": "openai", "model": "gpt-4o", "input_tokens": 5, "stream": True, "body": '{"a": 1}'},
         {"type": "product.event", "name": "sale", "revenue_usd": 19.99, "http_status_code": 200},
     ]
-    table = derive(price(make_table(rows), PriceTable()).table, lambda _: timedelta(days=1))
+    table = derive(price(make_table(rows), PriceTable()).table, lambda *_: timedelta(days=1))
     tables = split(table)
     for field in tables.events.schema:
         wanted = EVENTS_SCHEMA.field(field.name).type

@@ -55,8 +55,11 @@ class TestUnpricedModels:
         models.add(
             [Unpriced("a", "p", "m", "no_price", 3), Unpriced("b", "p", "m", "no_usage", 1)], NOW.replace(day=21)
         )
+        models.forget("nobody")
         (model,) = models.of("a")
         assert (model.calls, model.first_seen.day, model.last_seen.day) == (5, 20, 21)
+        models.forget("a")
+        assert (models.of("a"), len(models.of("b"))) == ([], 1)
 
     def test_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(unpriced_module, "_MOST_MODELS", 2)

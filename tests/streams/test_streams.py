@@ -285,7 +285,7 @@ async def test_a_tenants_own_prices_and_retention(lab: Lab) -> None:
     writer = FakeWriter()
     await lab.append(_calls(range(1)))
     prices = {"tenant_prices": lambda _: [TenantPrice(input_usd_per_mtok=1000.0)]}
-    async with lab.streams(writer, retention=lambda _: timedelta(days=1), **prices):
+    async with lab.streams(writer, retention=lambda *_: timedelta(days=1), **prices):
         await until(lambda: _rows(writer) == 1)
     (row,) = writer.blocks[0].events.to_pylist()
     assert (float(row["cost_usd"]), row["cost_source"]) == (1.0, "tenant_price")

@@ -44,6 +44,8 @@ async def test_a_taken_id_is_a_conflict(hub: Client, body: dict[str, Any]) -> No
         {"id": "x", "plan": "gold"},
         {"id": "x", "settings": {"retention": 3}},
         {"id": "x", "settings": {"retention_days": {"events": 0}}},
+        {"id": "x", "settings": {"retention_days": {"rollups": 801}}},
+        {"id": "x", "settings": {"retention_days": {"traces": 9}}},
         {"id": "x", "settings": {"timezone": "Mars/Olympus"}},
         {"id": "x", "settings": {"timezone": "../../etc/passwd"}},
         {"id": "x", "settings": {"currency": {"code": "euro"}}},
@@ -87,6 +89,16 @@ async def test_a_hub_key_sees_all_and_deletes_neither_its_own_nor_the_default(hu
     assert (await elsewhere.delete("/v1/tenants/default")).status_code == 409
     assert (await elsewhere.delete("/v1/tenants/nobody")).status_code == 404
     assert (await elsewhere.patch("/v1/tenants/nobody", json={"settings": {}})).status_code == 404
+
+
+async def test_the_id_of_a_deleted_tenant_is_free_once_all_is_erased(hub: Client, access: Access) -> None:
+    assert (await hub.delete("/v1/tenants/b")).status_code == 204
+    refused = await hub.post("/v1/tenants", json={"id": "b"})
+    assert (refused.status_code, refused.json()["field"]) == (409, "id")
+    assert "was deleted at 2026-11-20 12:00 UTC and its data is still being erased" in refused.json()["detail"]
+    assert (await hub.delete("/v1/tenants/b")).status_code == 404
+    await access.erasures.close("b")
+    assert (await hub.post("/v1/tenants", json={"id": "b"})).status_code == 201
 
 
 async def test_the_keys_of_a_deleted_tenant_end_at_once(hub: Client, other: Client) -> None:
