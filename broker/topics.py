@@ -12,18 +12,20 @@ _HOUR = 3600.0
 _DAY = 24 * _HOUR
 
 
-def hub_topics(partitions: int, *, events_bytes: int | None = None) -> tuple[TopicConfig, ...]:
+def hub_topics(
+    partitions: int, *, events_bytes: int | None = None, events_hours: float = 72.0
+) -> tuple[TopicConfig, ...]:
     """Every topic of the hub with its retention.
 
     Parameters
     ----------
     partitions
         Of events and metrics, chosen when the hub is created. The small topics have one: total order.
-    events_bytes
-        Size limit of each partition of the events.
+    events_bytes, events_hours
+        Size limit of each partition of the events, and how long they are kept.
     """
     return (
-        TopicConfig(EVENTS, partitions, retention_s=3 * _DAY, retention_bytes=events_bytes),
+        TopicConfig(EVENTS, partitions, retention_s=events_hours * _HOUR, retention_bytes=events_bytes),
         TopicConfig(METRICS, partitions, retention_s=2 * _DAY),
         TopicConfig(SIGNALS, 1, retention_s=7 * _DAY),
         TopicConfig(INCIDENTS, 1, retention_s=7 * _DAY),

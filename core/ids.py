@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from hashlib import sha1
 
 #: Namespace of every id the hub derives; changing it would count old events anew.
 NAMESPACE = uuid.UUID("6d1f7a52-3a5e-5c0b-9f64-0c7f5a1be001")
@@ -32,9 +33,11 @@ def event_id(text: str) -> uuid.UUID:
             return uuid.UUID(text)
         except ValueError:
             pass
-    return uuid.uuid5(NAMESPACE, text)
+    return derived_id(text)
 
 
 def derived_id(*parts: str | int) -> uuid.UUID:
     """The same id for the same parts, whatever they contain."""
-    return uuid.uuid5(NAMESPACE, "\x1f".join(str(part) for part in parts))
+    # uuid.uuid5 refuses half a surrogate pair, which JSON can carry
+    name = "\x1f".join(str(part) for part in parts).encode("utf-8", "surrogatepass")
+    return uuid.UUID(bytes=sha1(NAMESPACE.bytes + name, usedforsecurity=False).digest()[:16], version=5)

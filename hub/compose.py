@@ -154,7 +154,7 @@ class Hub:
         """Make the hub's topics; a hub that is there already keeps the number of partitions it was created with."""
         partitions = self.settings.partitions
         limit = self.settings.log_retention_bytes // partitions
-        for topic in hub_topics(partitions, events_bytes=limit):
+        for topic in hub_topics(partitions, events_bytes=limit, events_hours=self.settings.log_retention_hours):
             await log.create_topic(topic)
 
     async def _open_warehouse(self) -> None:

@@ -49,7 +49,7 @@ class Settings(BaseModel):
     block_linger_ms: float = Field(250.0, ge=0, le=10_000, description="How long a block gathers before its insert.")
     dedupe_seconds: int = Field(600, ge=0, description="How long an event id is remembered.")
     dedupe_events: int = Field(1_000_000, ge=0, description="How many event ids of a tenant are remembered at most.")
-    log_retention_hours: float = Field(24.0, gt=0, description="How long the log keeps records for replay.")
+    log_retention_hours: float = Field(72.0, ge=1, description="How long the log keeps records for replay.")
     log_retention_bytes: int = Field(20 << 30, ge=1 << 20, description="How many bytes of `hub.events` the log keeps.")
     warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
     min_free_disk_mb: int = Field(500, ge=0, description="Free disk below which the doors answer 503.")
