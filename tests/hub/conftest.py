@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.logs import _QUIET
 from tests.hub.running import served
 
 
@@ -21,7 +22,10 @@ def _log_of_one_test() -> Iterator[None]:
     """A test that starts a process's log sends it to the standard error of that test alone."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in _QUIET}
     yield
+    for name, quiet in levels.items():
+        logging.getLogger(name).setLevel(quiet)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)

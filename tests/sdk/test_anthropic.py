@@ -28,6 +28,7 @@ def server() -> Iterator[Providers]:
 
 @pytest.fixture
 def hub(llm_hub_client: MemoryClient) -> Iterator[MemoryClient]:
+    gc.collect()  # an observation that an earlier test let go of ends now, not in this one
     llm_hub.instrument_anthropic()
     yield llm_hub_client
     llm_hub.uninstrument_anthropic()

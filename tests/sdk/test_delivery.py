@@ -404,7 +404,7 @@ def test_nothing_is_lost_between_many_threads(stub: StubHub, client: Client) -> 
 def test_the_hosts_log_hears_nothing_of_the_clients_requests(
     stub: StubHub, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="httpx")
     fill(client, 1)
     client.flush(PATIENCE)
     logging.getLogger("httpx").info("the host's own")

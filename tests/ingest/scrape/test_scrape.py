@@ -74,7 +74,9 @@ async def scraper(intake: Intake, clock: ManualClock, metrics: Metrics, worker: 
 async def settled(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - it is in the hands of another task
-            await asyncio.sleep(0)
+            await asyncio.sleep(
+                0.005
+            )  # a thread decodes meanwhile: a loop that spins would keep the interpreter from it
 
 
 async def next_look(clock: ManualClock) -> None:
