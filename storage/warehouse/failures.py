@@ -3,7 +3,7 @@
 import re
 from typing import Final, Literal
 
-from core.errors import HubError, Poison, Retryable, SettingsError, Unprocessable
+from core.errors import HubError, Poison, Retryable, SettingsError, SlowDown, Unprocessable
 
 Work = Literal["open", "query", "command", "insert"]
 
@@ -32,6 +32,8 @@ BAD_DATA: Final = frozenset(
         407,  # DECIMAL_OVERFLOW
     }
 )
+
+_NO_MEMORY: Final = 241  # MEMORY_LIMIT_EXCEEDED
 
 #: Codes of a question that asks for more than it may have.
 TOO_MUCH: Final = frozenset({158, 307, 396})  # TOO_MANY_ROWS, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES
@@ -71,6 +73,9 @@ def failure(error: BaseException, work: Work) -> HubError:
         return Unprocessable("The answer is larger than allowed: narrow the time range or filters, or export it.")
     if work in ("query", "command") and code in WRONG_QUESTION:
         return HubError(f"The warehouse does not understand this question ({label}).", code=code)
+    if work == "query" and code == _NO_MEMORY and "(total)" in str(error):
+        # not the question's fault: everything together has used it up; without the code nobody can blame the question
+        return SlowDown("The warehouse has no memory left for this now; ask again in a moment.", retry_after=1)
     return Retryable(f"The warehouse cannot do this now ({label}).", code=code)
 
 

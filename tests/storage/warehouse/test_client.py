@@ -135,6 +135,16 @@ def test_a_session_that_outlives_the_pool_is_closed() -> None:
     [
         (RuntimeError("Code: 117. DB::Exception: bad. (INCORRECT_DATA)"), "insert", Poison),
         (RuntimeError("Code: 241. DB::Exception: full. (MEMORY_LIMIT_EXCEEDED)"), "insert", Retryable),
+        (
+            RuntimeError("Code: 241. DB::Exception: (total) memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)"),
+            "query",
+            SlowDown,
+        ),
+        (
+            RuntimeError("Code: 241. DB::Exception: Query memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)"),
+            "query",
+            Retryable,
+        ),
         (RuntimeError("Code: 252. DB::Exception: parts. (TOO_MANY_PARTS)"), "insert", Retryable),
         (RuntimeError("Code: 516. DB::Exception: no. (AUTHENTICATION_FAILED)"), "open", SettingsError),
         (ConnectionError("refused"), "open", Retryable),
