@@ -10,6 +10,7 @@ from typing import Any
 import anthropic
 import httpx
 import openai
+import openai.resources.responses
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -18,8 +19,17 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from tests.hub.running import PATIENCE, served
 
-#: Classes whose ``create`` the instrumentations wrap.
-_PATCHED: Any = (openai.resources.chat.Completions, openai.resources.Embeddings, anthropic.resources.Messages)
+#: Classes whose methods the instrumentations wrap.
+_PATCHED: Any = tuple(
+    getattr(module, name)
+    for module, names in (
+        (openai.resources.chat, ("Completions", "AsyncCompletions")),
+        (openai.resources, ("Completions", "AsyncCompletions", "Embeddings", "AsyncEmbeddings")),
+        (openai.resources.responses, ("Responses", "AsyncResponses")),
+        (anthropic.resources, ("Messages", "AsyncMessages")),
+    )
+    for name in names
+)
 WHO = {"session.id": "s-1", "user.id": "u-1"}
 
 
@@ -41,7 +51,7 @@ class Bench:
         )
         provider = TracerProvider(resource=Resource.create({"service.name": "shop"}))
         provider.add_span_processor(BatchSpanProcessor(exporter))
-        plain = [(owner, owner.__dict__["create"]) for owner in _PATCHED]
+        plain = [(owner, dict(vars(owner))) for owner in _PATCHED]
         made = [instrumentor() for instrumentor in instrumentors]
         for instrumentor in made:
             instrumentor.instrument(tracer_provider=provider)
@@ -52,8 +62,9 @@ class Bench:
         finally:
             for instrumentor in made:
                 instrumentor.uninstrument()
-            for owner, create in plain:  # not all of them undo what they did
-                owner.create = create
+            for owner, members in plain:  # not all of them undo what they did
+                for name in [name for name, member in vars(owner).items() if member is not members.get(name, member)]:
+                    setattr(owner, name, members[name])
             provider.shutdown()
         traced.trace_id = f"{root.get_span_context().trace_id:032x}"
 
