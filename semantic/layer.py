@@ -1,6 +1,7 @@
 """The one place that questions about events go through."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from semantic.sources import Source
 from storage.warehouse.roller import UNKNOWN, Level
 from storage.warehouse.rows import Rows
 from storage.warehouse.session import Settings
+
+logger = logging.getLogger(__name__)
 
 #: Engine codes whose cause is the question: wrong regex, too much time or memory.
 _BAD_PATTERN: Final = 427
@@ -313,6 +316,7 @@ def _blame(error: HubError) -> HubError:
     if code == _BAD_PATTERN:
         return Unprocessable("filters: `regex` is no valid RE2 pattern.", field="filters")
     if code in _TOO_DEAR:
+        logger.warning("a question was too dear for the engine: code %s, %s", code, str(error.__cause__)[:300])
         return Unprocessable(
             "The question costs more than allowed: narrow its range or filters, or use fewer dimensions."
         )

@@ -1,7 +1,9 @@
 """Keeps the rollups close behind the events: folds what has been stored since, every few seconds."""
 
+import contextlib
 import logging
 import threading
+import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from core.clock import Clock
-from core.errors import Retryable
+from core.errors import HubError, Retryable
 from storage.warehouse.client import INSERT_SETTINGS, Warehouse
-from storage.warehouse.rollups import LANE_BITS, MARK, ROLLUPS, Rollup, mark
+from storage.warehouse.rollups import LANE_BITS, MARK, ONE_BLOCK, ROLLUPS, STAGINGS, Rollup, mark
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,9 @@ _BEHIND: Final = """
 SELECT max(position), count(), toUnixTimestamp64Micro(min(time)) FROM events
 WHERE position > {low:UInt64} AND position <= {high:UInt64}
 """
+#: Empties a staging table of a round, and of what others have left there and will not come back for.
+_EMPTY: Final = "ALTER TABLE {} DELETE WHERE round = {{round:UUID}} OR made < now() - INTERVAL 1 HOUR"
+_AT_ONCE: Final = {"mutations_sync": 1}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,17 +41,18 @@ class RollerConfig:
     seconds, rows
         A fold is due when the first event behind the rollups is so old, or when so many are behind.
     round_rows
-        Events of one fold.
-    spread, spread_rows
+        Events of one fold of live traffic.
+    spread, spread_rows, spread_fine_rows
         Events further apart in time than ``spread`` are no live traffic: nearly each begins a state of several
-        kilobytes in the rollups finer than an hour, so a fold of those takes at most ``spread_rows``.
+        kilobytes in the rollups finer than an hour, so a fold takes fewer of those, and still fewer into fine ones.
     """
 
     seconds: float = 5.0
-    rows: int = 200_000
-    round_rows: int = 400_000
+    rows: int = 1_000_000
+    round_rows: int = 1_200_000
     spread: timedelta = timedelta(minutes=15)
-    spread_rows: int = 20_000
+    spread_rows: int = 400_000
+    spread_fine_rows: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,14 @@ class _Stored:
     rows: int
     earliest: datetime
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Events of one fold: up to position ``high``, and whether they are spread over time."""
+
+    high: int
+    wide: bool
 
 
 @dataclass(slots=True)
@@ -216,57 +230,92 @@ class Roller:
             return sum(self._roll(number, lane, stored) for number, lane, stored in lanes)
 
     def _roll(self, partition: int, lane: _Lane, stored: int) -> int:
-        folds = 0
+        folds = self._roll_together(partition, lane, stored)
         for rollup in self._rollups:
             while (low := max(lane.through[rollup.name], partition << LANE_BITS)) < stored:
-                high = self._round(rollup, low, stored)
-                if high is None:
+                found = self._round(low, stored, fine=rollup.seconds < 3600)
+                if found is None:
                     lane.through[rollup.name] = stored  # nothing is there: expired, or positions of a lost attempt
                     break
-                lane.through[rollup.name] = self._fold(rollup, partition, lane.through[rollup.name], high)
-                if lane.through[rollup.name] <= low:
-                    raise Retryable(f"{rollup.name} did not take the fold of position {low}; it is tried again.")
+                self._fold(rollup, partition, lane, found.high)
                 folds += 1
         with self._lock:
             while lane.waiting and lane.waiting[0].position <= stored:
                 lane.waiting.popleft()
         return folds
 
-    def _round(self, rollup: Rollup, low: int, stored: int) -> int | None:
-        """The last position of the next fold; None when nothing lies behind ``low``."""
-        high: int | None = None
+    def _roll_together(self, partition: int, lane: _Lane, stored: int) -> int:
+        """Fold live traffic into rollups that are equally far, from one reading; the number of folds.
+
+        What is spread over time is left: a staging table would hold a state of several kilobytes for nearly each event.
+        So is what another failure has left behind in some of the rollups.
+        """
+        folds = 0
+        while len(places := set(lane.through.values())) == 1:
+            low = max(*places, partition << LANE_BITS)
+            found = self._round(low, stored, fine=True) if low < stored else None
+            if found is None or found.wide:
+                break
+            number = str(uuid.uuid4())
+            try:
+                for staging in STAGINGS:
+                    values = {"low": low, "high": found.high, "mark": MARK + partition, "since": 0, "round": number}
+                    self._warehouse.command(staging.stage, values, settings=self._settings())
+                for rollup in self._rollups:
+                    self._fold(rollup, partition, lane, found.high, number)
+                    folds += 1
+            finally:
+                with contextlib.suppress(HubError):  # what stays, goes with the first round after an hour
+                    for staging in STAGINGS:
+                        self._warehouse.command(_EMPTY.format(staging.name), {"round": number}, settings=_AT_ONCE)
+        return folds
+
+    def _round(self, low: int, stored: int, *, fine: bool) -> _Round | None:
+        """The next fold; None when nothing lies behind ``low``. ``fine``: into buckets shorter than an hour."""
+        spread_rows = self.config.spread_fine_rows if fine else self.config.spread_rows
+        found: _Round | None = None
         rows, first, last = 0, 0, 0
         for position, count, earliest, latest in self._warehouse.query(_WAITING, {"low": low, "high": stored}).rows:
-            first, last = (min(first, earliest), max(last, latest)) if rows else (earliest, latest)
-            wide = rollup.seconds < 3600 and timedelta(microseconds=last - first) > self.config.spread
-            if rows and rows + count > (self.config.spread_rows if wide else self.config.round_rows):
+            first, last = (min(first, earliest), max(last, latest)) if found else (earliest, latest)
+            wide = timedelta(microseconds=last - first) > self.config.spread
+            if found and rows + count > (spread_rows if wide else self.config.round_rows):
                 break
-            high, rows = position, rows + count
-        return high
+            rows += count
+            found = _Round(position, wide)
+        return found
 
-    def _fold(self, rollup: Rollup, partition: int, low: int, high: int) -> int:
-        """Fold, and ask how far the rollup reaches now. Until that is known, its mark is uncertain."""
-        settings: dict[str, str | int | float] = {
-            **INSERT_SETTINGS,
-            "insert_deduplication_token": f"{rollup.name}/{partition}/{low}",
-            "max_execution_time": self._warehouse.config.insert_seconds,
-            "max_threads": 1,
-        }
+    def _fold(self, rollup: Rollup, partition: int, lane: _Lane, high: int, staged: str = "") -> None:
+        """Fold up to ``high``, and ask how far the rollup reaches now. Until that is known, its mark is uncertain.
+
+        Parameters
+        ----------
+        staged
+            The round of its staging table that holds these events; empty: they are read.
+        """
+        low = lane.through[rollup.name]
+        token = {"insert_deduplication_token": f"{rollup.name}/{partition}/{low}"}
         since = 0 if rollup.retention is None else int((self._clock.now() - rollup.retention).timestamp())
-        first = max(low, partition << LANE_BITS)
-        values = {"low": first, "high": high, "mark": MARK + partition, "since": since}
         with self._lock:
             self._uncertain.add((rollup.name, partition))
             self._version += 1
-        self._warehouse.command(rollup.fold, values, settings=settings)
+        if staged:
+            sql, values = rollup.fold_staged, {"round": staged, "since": since}
+        else:
+            first = max(low, partition << LANE_BITS)
+            sql, values = rollup.fold, {"low": first, "high": high, "mark": MARK + partition, "since": since}
+        self._warehouse.command(sql, values, settings=self._settings() | token)
         reached = self._mark(rollup, partition)
         with self._lock:
             # the lane may have been taken up anew meanwhile
             through = self._lanes[partition].through
-            through[rollup.name] = max(reached, through[rollup.name])
+            lane.through[rollup.name] = through[rollup.name] = max(reached, through[rollup.name])
             self._uncertain.discard((rollup.name, partition))
             self._version += 1
-        return reached
+        if lane.through[rollup.name] <= low:
+            raise Retryable(f"{rollup.name} did not take the fold of position {low}; it is tried again.")
+
+    def _settings(self) -> dict[str, str | int | float]:
+        return {**INSERT_SETTINGS, **ONE_BLOCK, "max_execution_time": self._warehouse.config.insert_seconds}
 
     def _mark(self, rollup: Rollup, partition: int) -> int:
         """How far a rollup reaches; 0 when it has nothing of the partition."""

@@ -8,6 +8,9 @@ A rollup is a fold over ``events`` in the order of their ``position``. Each fold
 the aggregates, a mark of how far it reaches: a row of no tenant, dated :data:`MARK` plus the partition. What a rollup
 holds, and the mark that says so, become visible in the same instant, so an answer is exact at any moment: the rollup,
 and of the raw events those behind the mark (:func:`behind`).
+
+Reading the events is most of a fold's cost, so live traffic is read once for several rollups: into a staging table in
+memory, fine enough for each of them, from which their folds are made.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +30,15 @@ MARK: Final = 4_102_444_800
 
 #: Bits of a position below its partition.
 LANE_BITS: Final = 48
+
+
+#: Settings under which a grouping gives one block, however many groups it has.
+ONE_BLOCK: Final = {
+    "max_threads": 1,
+    "max_block_size": 10_000_000,
+    "group_by_two_level_threshold": 0,
+    "group_by_two_level_threshold_bytes": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,15 @@ class Kept:
             return f"quantilesDDState({ACCURACY}, {', '.join(map(str, LEVELS))})(e.{self.argument})"
         return f"uniqStateIf(e.{self.argument}, e.{self.argument} != {EMPTY[self.argument]})"
 
+    @property
+    def merged(self) -> str:
+        """Its state over rows ``AS s`` that have its states under the same name."""
+        if self.function in ("count", "sum"):
+            return f"sum(s.{self.column})"
+        if self.function == "quantiles":
+            return f"quantilesDDMergeState({ACCURACY}, {', '.join(map(str, LEVELS))})(s.{self.column})"
+        return f"uniqMergeState(s.{self.column})"
+
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
@@ -84,6 +105,8 @@ class Rollup:
         Its aggregates.
     retention
         How long its rows are kept, from ``time`` on; None: as long as the tenant's events.
+    staging
+        The table in :data:`STAGINGS` that live events are read into for it.
     """
 
     name: str
@@ -91,35 +114,78 @@ class Rollup:
     dimensions: frozenset[str]
     kept: tuple[Kept, ...]
     retention: timedelta | None
+    staging: str = "staging"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its columns, in the order in which the statements below give them."""
+        expiry = () if self.retention is not None else ("expires_at",)
+        dimensions = ("tenant", *sorted(self.dimensions))
+        return ("time", *dimensions, *(kept.column for kept in self.kept), "through", *expiry)
 
     @property
     def fold(self) -> str:
-        """SQL that adds the events of positions (``low``, ``high``] and the mark ``mark``, in one block.
+        """SQL that adds the events of positions (``low``, ``high``] and the mark ``mark``.
 
         Events before ``since``, in epoch seconds, are left out: the rollup would forget them at once.
         """
-        dimensions = ("tenant", *sorted(self.dimensions))
-        aggregates = {kept.column: kept.sql for kept in self.kept}
+        return f"{self._add(f'({self._read()})')} GROUP BY {', '.join(('time', *self._texts))}"
+
+    @property
+    def fold_staged(self) -> str:
+        """SQL that adds what was staged for it as ``round``, and its mark.
+
+        Nothing at all, and so no mark, unless all of the round is there: somebody else may have emptied the table.
+        """
+        whole = f"(SELECT count() FROM {self.staging} WHERE round = {{round:UUID}} AND tenant = '') = 1"  # noqa: S608
+        recent = "(s.tenant = '' OR s.time >= fromUnixTimestamp({since:Int64}))"
+        group = ", ".join(("time", *self._texts))
+        return f"{self._add(self.staging)} WHERE s.round = {{round:UUID}} AND {recent} AND {whole} GROUP BY {group}"
+
+    @property
+    def stage(self) -> str:
+        """Of a staging table: SQL that reads the events into it as ``round``; parameters as :attr:`fold`."""
+        columns = ", ".join(self.columns)
+        return f"INSERT INTO {self.name} (round, {columns}) SELECT {{round:UUID}}, {columns} FROM ({self._read()})"  # noqa: S608
+
+    @property
+    def _texts(self) -> tuple[str, ...]:
+        return ("tenant", *sorted(self.dimensions))
+
+    def _read(self) -> str:
+        """SELECT of the aggregates of events, and of the mark."""
         bucket = f"toDateTime(intDiv(toUnixTimestamp(e.time), {self.seconds}) * {self.seconds}, 'UTC') AS time"
-        group = ", ".join(("time", *dimensions))
-        states = ", ".join(f"{sql} AS {column}" for column, sql in aggregates.items())
+        states = ", ".join(f"{kept.sql} AS {kept.column}" for kept in self.kept)
         expiry, never = "", ""
-        columns = ["time", *dimensions, *aggregates, "through"]
         if self.retention is None:
             expiry, never = ", max(e.expires_at) AS expires_at", ", toDateTime(4294967295) AS expires_at"
-            columns.append("expires_at")
-        texts = ", ".join(f"e.{name} AS {name}" for name in dimensions)
-        empty = ", ".join(f"'' AS {name}" for name in dimensions)
-        return f"""INSERT INTO {self.name} ({", ".join(columns)})
-SELECT {bucket}, {texts}, {states}, toUInt64(0) AS through{expiry}
+        texts = ", ".join(f"e.{name} AS {name}" for name in self._texts)
+        empty = ", ".join(f"'' AS {name}" for name in self._texts)
+        return f"""SELECT {bucket}, {texts}, {states}, toUInt64(0) AS through{expiry}
 FROM events AS e
 WHERE e.position > {{low:UInt64}} AND e.position <= {{high:UInt64}} AND e.time >= fromUnixTimestamp({{since:Int64}})
-GROUP BY {group}
+GROUP BY {", ".join(("time", *self._texts))}
 UNION ALL
 SELECT toDateTime({{mark:UInt32}}, 'UTC') AS time, {empty}, {states}, {{high:UInt64}} AS through{never}
 FROM events AS e
 WHERE 0
 """  # noqa: S608 - all names are of this file
+
+    def _add(self, source: str) -> str:
+        """INSERT of what ``source`` has, as fine as this or finer, without the GROUP BY at its end.
+
+        One grouping gives one block (with :data:`ONE_BLOCK`): its token depends on the number of blocks.
+        """
+        width = f"intDiv(toUnixTimestamp(s.time), {self.seconds}) * {self.seconds}"
+        columns = [
+            f"if(s.tenant = '', s.time, toDateTime({width}, 'UTC')) AS time",
+            *(f"s.{name} AS {name}" for name in self._texts),
+            *(f"{kept.merged} AS {kept.column}" for kept in self.kept),
+            "max(s.through) AS through",
+        ]
+        if self.retention is None:
+            columns.append("max(s.expires_at) AS expires_at")
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) SELECT {', '.join(columns)} FROM {source} AS s"  # noqa: S608
 
 
 def mark(rollup: str, partition: int) -> str:
@@ -221,13 +287,15 @@ _OF_USERS: Final = (
     _count("unpriced", "cost_source = 'unpriced'", *_MODEL_CALLS),
 )
 
+_BY_USER: Final = frozenset({"user_id", "project", "environment"})
+
 #: From fine to coarse, and of one width from wide to narrow: the last that fits is the cheapest.
 ROLLUPS: Final[tuple[Rollup, ...]] = (
     Rollup("rollup_10s", 10, DIMENSIONS, _BASE, timedelta(days=2)),
     Rollup("rollup_1m", 60, DIMENSIONS, _BASE, timedelta(days=100)),
     Rollup("rollup_1h", 3600, DIMENSIONS, (*_BASE, *UNIQUES), timedelta(days=800)),
-    Rollup("rollup_users_1h", 3600, frozenset({"user_id", "project", "environment"}), _OF_USERS, None),
-    Rollup("rollup_users_1d", 86_400, frozenset({"user_id", "project", "environment"}), _OF_USERS, None),
+    Rollup("rollup_users_1h", 3600, _BY_USER, _OF_USERS, None, "staging_users"),
+    Rollup("rollup_users_1d", 86_400, _BY_USER, _OF_USERS, None, "staging_users"),
     Rollup("rollup_models_1m", 60, frozenset({"type", "provider", "model", "status"}), _BASE, timedelta(days=8)),
     Rollup(
         "rollup_models_1h",
@@ -237,6 +305,12 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
         timedelta(days=800),
     ),
     Rollup("rollup_total_1h", 3600, frozenset({"type", "status"}), (*_BASE, *UNIQUES), timedelta(days=800)),
+)
+
+#: What live events are read into, each as fine as the finest rollup that is made of it.
+STAGINGS: Final[tuple[Rollup, ...]] = (
+    Rollup("staging", 10, DIMENSIONS, (*_BASE, *UNIQUES), timedelta.max),
+    Rollup("staging_users", 3600, _BY_USER, _OF_USERS, None),
 )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from storage.warehouse.migrations.migration import Migration
 
-_DIMENSIONS: Final = (
+DIMENSIONS: Final = (
     "source",
     "project",
     "environment",
@@ -44,17 +44,18 @@ _MEANS: Final = {
     for part, kind in (("sum", _NUMBER), ("count", _COUNT))
 }
 #: Column of sums → its type.
-_SUMS: Final = (
+SUMS: Final = (
     {"events": _COUNT} | _TOKENS | _COSTS | _MEANS | {"cache_hits": _COUNT, "passed": _COUNT, "judged": _COUNT}
 )
 _SKETCH: Final = "AggregateFunction(quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99, 0.999), Nullable(Float32))"
-_STATES: Final = {"duration_ms_sketch": _SKETCH, "time_to_first_token_ms_sketch": _SKETCH}
+STATES: Final = {"duration_ms_sketch": _SKETCH, "time_to_first_token_ms_sketch": _SKETCH}
 _USERS: Final = {"users_sketch": "AggregateFunction(uniq, String)"}
-_UNIQUES: Final = _USERS | {
+UNIQUES: Final = _USERS | {
     "sessions_sketch": "AggregateFunction(uniq, String)",
     "traces_sketch": "AggregateFunction(uniq, FixedString(16))",
 }
-_OF_USERS: Final = {
+BY_USER: Final = ("user_id", "project", "environment")
+OF_USERS: Final = {
     "events": _COUNT,
     "requests": _COUNT,
     "errors": _COUNT,
@@ -106,16 +107,16 @@ SETTINGS auto_statistics_types = '', index_granularity = {granule}, $window = 10
 
 
 _TABLES: Final = {
-    "rollup_10s": _table("rollup_10s", ("type",), _DIMENSIONS, _SUMS | _STATES, 2),
-    "rollup_1m": _table("rollup_1m", ("type",), _DIMENSIONS, _SUMS | _STATES, 100),
-    "rollup_1h": _table("rollup_1h", ("type",), _DIMENSIONS, _SUMS | _STATES | _UNIQUES, 800),
-    "rollup_models_1m": _table("rollup_models_1m", ("type",), ("provider", "model", "status"), _SUMS | _STATES, 8, 128),
+    "rollup_10s": _table("rollup_10s", ("type",), DIMENSIONS, SUMS | STATES, 2),
+    "rollup_1m": _table("rollup_1m", ("type",), DIMENSIONS, SUMS | STATES, 100),
+    "rollup_1h": _table("rollup_1h", ("type",), DIMENSIONS, SUMS | STATES | UNIQUES, 800),
+    "rollup_models_1m": _table("rollup_models_1m", ("type",), ("provider", "model", "status"), SUMS | STATES, 8, 128),
     "rollup_models_1h": _table(
-        "rollup_models_1h", ("type",), ("provider", "model", "status"), _SUMS | _STATES | _USERS, 800, 64
+        "rollup_models_1h", ("type",), ("provider", "model", "status"), SUMS | STATES | _USERS, 800, 64
     ),
-    "rollup_total_1h": _table("rollup_total_1h", ("type",), ("status",), _SUMS | _STATES | _UNIQUES, 800, 64),
-    "rollup_users_1h": _table("rollup_users_1h", (), ("user_id", "project", "environment"), _OF_USERS, None),
-    "rollup_users_1d": _table("rollup_users_1d", (), ("user_id", "project", "environment"), _OF_USERS, None),
+    "rollup_total_1h": _table("rollup_total_1h", ("type",), ("status",), SUMS | STATES | UNIQUES, 800, 64),
+    "rollup_users_1h": _table("rollup_users_1h", (), BY_USER, OF_USERS, None),
+    "rollup_users_1d": _table("rollup_users_1d", (), BY_USER, OF_USERS, None),
 }
 
 ROLLUPS: Final = Migration(

@@ -12,10 +12,10 @@ from core.clock import ManualClock
 from storage.warehouse.client import Warehouse
 from storage.warehouse.retention import TENANT_TABLES
 from storage.warehouse.roller import Roller, RollerConfig
-from storage.warehouse.rollups import ROLLUPS
+from storage.warehouse.rollups import ROLLUPS, STAGINGS
 from storage.warehouse.writer import Block
 
-EVERY_TABLE = TENANT_TABLES
+EVERY_TABLE = (*TENANT_TABLES, *(staging.name for staging in STAGINGS))
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 TYPES = {
