@@ -23,8 +23,7 @@ from storage.warehouse.roller import UNKNOWN, Level
 MAX_BUCKETS: Final = 11_000
 MAX_RANGE: Final = timedelta(days=3660)
 
-#: A table of so few dimensions, over so many buckets, is small.
-_NARROW: Final = 4
+#: A table of few dimensions is small over so many buckets.
 _LONG: Final = 200
 
 
@@ -254,7 +253,7 @@ class _Compiler:
         outside = [item for item in self.aggregates if item not in inside]
         buckets = sum((item.end - item.start).total_seconds() for item in ranges) / source.seconds
         # a narrow table has few rows: planning a second reading of it costs more than they do
-        worth = len(source.dimensions or ()) > _NARROW or buckets > _LONG
+        worth = source.wide or buckets > _LONG
         return [inside, outside] if outside and worth else [self.aggregates]
 
     def _usable(self, sources: Sequence[Source], filtered: Sequence[Dimension]) -> list[Source]:
@@ -262,12 +261,14 @@ class _Compiler:
         columns = frozenset(item.column for item in (*self.dimensions, *filtered))
         if self.types is not None:
             columns |= {"type"}
-        return [
+        usable = [
             source
             for source in sources
-            if source.has(columns, self.aggregates)
+            if source.table not in self.level.lagging
+            and source.has(columns, self.aggregates)
             and (self.grid is None or not source.seconds or self._aligned(self.grid, source.seconds))
         ]
+        return [source for source in usable if not any(source.dearer(other) for other in usable)]
 
     def _aligned(self, grid: Buckets, seconds: int) -> bool:
         return grid.aligned_to(seconds, self.start, self.end)

@@ -15,8 +15,13 @@ Kept = dict[tuple[str, str, str, tuple[str, ...]], str]
 
 #: Types of the columns that distinct values are counted of.
 _KINDS: Final = {"user_id": "String", "session_id": "String", "trace_id": "FixedString(16)"}
-#: Buckets that are few enough to be read from one source, where a coarser one would leave ragged edges.
+#: Buckets that are few enough to be read from one source, where a coarser one would leave ragged edges: of a source
+#: with few dimensions, and of one with many, whose buckets have many rows.
 FEW_BUCKETS: Final = 400
+FEW_WIDE_BUCKETS: Final = 100
+#: A source of so few dimensions has few rows: about so many times fewer in a bucket.
+NARROW: Final = 4
+_ROWS: Final = 12
 _LEVELS_SQL: Final = f"({ACCURACY}, {', '.join(str(level) for level in LEVELS)})"
 
 
@@ -57,6 +62,16 @@ class Source:
     def tells_types(self) -> bool:
         """Whether rows know their event type; where they do not, the aggregates are kept of certain types."""
         return self.dimensions is None or "type" in self.dimensions
+
+    @property
+    def wide(self) -> bool:
+        """Whether a bucket has many rows."""
+        return len(self.dimensions or ()) > NARROW
+
+    def dearer(self, other: "Source") -> bool:
+        """Whether ``other``, as long-lived, has fewer rows although its buckets are finer: few in each."""
+        few = self.wide and not other.wide and other.seconds < self.seconds <= other.seconds * _ROWS
+        return few and (other.lifetime or timedelta.max) >= (self.lifetime or timedelta.max)
 
     def behind(self, marks: Sequence[str] | None) -> str:
         """Condition on raw events that it does not have yet.
@@ -205,7 +220,8 @@ def _alone(start: datetime, end: datetime, sources: Sequence[Source], now: datet
             width = timedelta(seconds=source.seconds)
             even = _floor(start, width) == start and _floor(end, width) == end
             reaches = source.lifetime is None or start >= now - source.lifetime
-            if even and reaches and (end - start) <= FEW_BUCKETS * width:
+            few = FEW_WIDE_BUCKETS if source.wide else FEW_BUCKETS
+            if even and reaches and (end - start) <= few * width:
                 return source
     return None
 

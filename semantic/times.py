@@ -71,10 +71,10 @@ def grain(span: timedelta) -> timedelta:
 
     Examples
     --------
-    >>> [grain(timedelta(minutes=minutes)).total_seconds() for minutes in (1, 15, 360, 10_080)]
-    [0.0, 10.0, 60.0, 3600.0]
+    >>> [grain(timedelta(minutes=minutes)).total_seconds() for minutes in (1, 15, 360, 10_080, 43_200)]
+    [0.0, 10.0, 60.0, 3600.0, 21600.0]
     """
-    for width in (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=10)):
+    for width in (timedelta(hours=6), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=10)):
         if span >= 48 * width:
             return width
     return timedelta(0)

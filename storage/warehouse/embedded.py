@@ -24,6 +24,8 @@ def engine_options(config: WarehouseConfig) -> dict[str, str]:
         "background_pool_size": str(config.background_threads),
         "background_common_pool_size": "2",
         "background_schedule_pool_size": "4",
+        # Merges can wait, whoever asks cannot.
+        "os_threads_nice_value_merge_mutate": "10",
         "mark_cache_size": str(config.mark_cache_bytes),
         "index_mark_cache_size": str(config.mark_cache_bytes // 4),
         "max_threads": str(config.threads),

@@ -68,11 +68,14 @@ class Level:
         another process folds.
     version
         Changes with every fold: see :meth:`Roller.holds`.
+    lagging
+        Rollups that are new, or were emptied, and are still being filled: nearly all events are behind them.
     """
 
     since: datetime | None
     marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     version: int = 0
+    lagging: frozenset[str] = frozenset()
 
 
 #: What holds whoever folds, and whatever is under way.
@@ -99,11 +102,15 @@ class _Round:
 
 @dataclass(slots=True)
 class _Lane:
-    """One partition of the log: positions handed out, stored, and rolled up by table."""
+    """One partition of the log: positions handed out, stored, and rolled up by table.
+
+    Rollups below ``reached``, where another was when the partition was taken up, are being filled.
+    """
 
     taken: int
     through: dict[str, int]
     stored: int
+    reached: int
     waiting: deque[_Stored] = field(default_factory=deque)
 
 
@@ -152,7 +159,7 @@ class Roller:
         low = max(first, min(through.values()))
         highest, rows, earliest = self._warehouse.query(_BEHIND, {"low": low, "high": last}).rows[0]
         taken = max(highest, *through.values(), first)
-        lane = _Lane(taken, through, taken if complete else low)
+        lane = _Lane(taken, through, taken if complete else low, max(through.values()))
         if rows:
             moment = _EPOCH + timedelta(microseconds=earliest)
             lane.waiting.append(_Stored(taken, rows, moment, self._clock.monotonic() - self.config.seconds))
@@ -188,11 +195,14 @@ class Roller:
             if len(self._lanes) < partitions:
                 return UNKNOWN
             since = min((item.earliest for lane in self._lanes.values() for item in lane.waiting), default=None)
+            lagging = frozenset(
+                name for lane in self._lanes.values() for name, place in lane.through.items() if place < lane.reached
+            )
             if self._uncertain:
-                return Level(since)
+                return Level(since, lagging=lagging)
             lanes = [self._lanes[partition] for partition in range(partitions)]
             marks = {rollup.name: tuple(lane.through[rollup.name] for lane in lanes) for rollup in self._rollups}
-            return Level(since, marks, self._version)
+            return Level(since, marks, self._version, lagging)
 
     def holds(self, level: Level) -> bool:
         """Whether nothing was folded since: what was read by the marks of this level is exact."""

@@ -288,12 +288,16 @@ _OF_USERS: Final = (
 )
 
 _BY_USER: Final = frozenset({"user_id", "project", "environment"})
+_BY_USER_AND_MODEL: Final = _BY_USER | {"provider", "model"}
 
 #: From fine to coarse, and of one width from wide to narrow: the last that fits is the cheapest.
 ROLLUPS: Final[tuple[Rollup, ...]] = (
     Rollup("rollup_10s", 10, DIMENSIONS, _BASE, timedelta(days=2)),
     Rollup("rollup_1m", 60, DIMENSIONS, _BASE, timedelta(days=100)),
     Rollup("rollup_1h", 3600, DIMENSIONS, (*_BASE, *UNIQUES), timedelta(days=800)),
+    Rollup("rollup_6h", 21_600, DIMENSIONS, _BASE, timedelta(days=800)),
+    Rollup("rollup_users_models_1h", 3600, _BY_USER_AND_MODEL, _OF_USERS, None, "staging_users"),
+    Rollup("rollup_users_models_1d", 86_400, _BY_USER_AND_MODEL, _OF_USERS, None, "staging_users"),
     Rollup("rollup_users_1h", 3600, _BY_USER, _OF_USERS, None, "staging_users"),
     Rollup("rollup_users_1d", 86_400, _BY_USER, _OF_USERS, None, "staging_users"),
     Rollup("rollup_models_1m", 60, frozenset({"type", "provider", "model", "status"}), _BASE, timedelta(days=8)),
@@ -310,7 +314,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
 #: What live events are read into, each as fine as the finest rollup that is made of it.
 STAGINGS: Final[tuple[Rollup, ...]] = (
     Rollup("staging", 10, DIMENSIONS, (*_BASE, *UNIQUES), timedelta.max),
-    Rollup("staging_users", 3600, _BY_USER, _OF_USERS, None),
+    Rollup("staging_users", 3600, _BY_USER_AND_MODEL, _OF_USERS, None),
 )
 
 

@@ -12,6 +12,7 @@ from core.errors import Unprocessable
 from semantic.compile import Compiled, compile_question
 from semantic.question import Question
 from semantic.sources import Segment, cover, warehouse_sources
+from storage.warehouse.roller import Level
 from tests.semantic.rows import NOW
 
 SOURCES = warehouse_sources()
@@ -86,7 +87,12 @@ def test_the_tenant_comes_first_wherever_a_table_is_read(given_: dict[str, Any])
         ({"time": {"from": "now-2h/h", "to": "now/h"}, "granularity": "90s"}, "rollup_10s"),
         ({"time": {"from": "now-5d/h", "to": "now/h"}, "granularity": "90s"}, "rollup_10s+events"),
         ({"time": {"from": "now-2h/h", "to": "now/h"}, "granularity": "7s"}, "events"),
-        ({"time": {"from": "now-30d/d", "to": "now/d"}, "dimensions": ["tool_name"]}, "rollup_1h"),
+        ({"time": {"from": "now-30d/d", "to": "now/d"}, "dimensions": ["tool_name"]}, "rollup_6h"),
+        ({"time": {"from": "now-7d/d", "to": "now-1h/h"}, "dimensions": ["project"]}, "rollup_6h+rollup_1h"),
+        ({"time": {"from": "now-49h/h", "to": "now-44h/h"}, "dimensions": ["project"]}, "rollup_1h"),
+        ({"time": {"from": "now-7d/d", "to": "now/d"}, "dimensions": ["model"]}, "rollup_models_1h"),
+        ({"time": {"from": "now-7d/d", "to": "now/d"}, "dimensions": ["user_id"]}, "rollup_users_1d"),
+        ({"time": {"from": "now-7d/d", "to": "now/d"}, "dimensions": ["user_id", "model"]}, "rollup_users_models_1d"),
         ({"time": {"from": "now-30d/d", "to": "now/d"}, "dimensions": ["attributes.x"]}, "events"),
         ({"time": {"from": "now-30d/d", "to": "now/d"}, "measures": ["retrieval_hit_rate"]}, "events"),
         ({"time": {"from": "now-2h/h", "to": "now/h"}, "measures": ["users"], "granularity": "1m"}, "events"),
@@ -104,6 +110,20 @@ def test_the_tenant_comes_first_wherever_a_table_is_read(given_: dict[str, Any])
 )
 def test_sources(given_: dict[str, Any], source: str) -> None:
     assert compiled(**given_).source == source
+
+
+def test_a_rollup_that_is_being_filled_is_not_read() -> None:
+    asked = Question.model_validate(
+        {
+            "measures": ["requests"],
+            "dimensions": ["user_id", "model"],
+            "time": {"from": "now-30d/d", "to": "now/d"},
+        }
+    )
+    sources = ["rollup_users_models_1d", "rollup_users_models_1h", "events"]
+    for number, source in enumerate(sources):
+        level = Level(None, lagging=frozenset(sources[:number]))
+        assert compile_question(asked, "acme", NOW, SOURCES, level=level).source == source
 
 
 MOMENTS = st.integers(0, 40 * 86400 * 10**6).map(lambda back: NOW - timedelta(microseconds=back))

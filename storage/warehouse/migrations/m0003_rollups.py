@@ -74,7 +74,7 @@ def _text(column: str) -> str:
     return f"{column} {kind} CODEC(ZSTD(1))"
 
 
-def _table(
+def rollup(
     name: str,
     before_time: tuple[str, ...],
     after_time: tuple[str, ...],
@@ -107,16 +107,16 @@ SETTINGS auto_statistics_types = '', index_granularity = {granule}, $window = 10
 
 
 _TABLES: Final = {
-    "rollup_10s": _table("rollup_10s", ("type",), DIMENSIONS, SUMS | STATES, 2),
-    "rollup_1m": _table("rollup_1m", ("type",), DIMENSIONS, SUMS | STATES, 100),
-    "rollup_1h": _table("rollup_1h", ("type",), DIMENSIONS, SUMS | STATES | UNIQUES, 800),
-    "rollup_models_1m": _table("rollup_models_1m", ("type",), ("provider", "model", "status"), SUMS | STATES, 8, 128),
-    "rollup_models_1h": _table(
+    "rollup_10s": rollup("rollup_10s", ("type",), DIMENSIONS, SUMS | STATES, 2),
+    "rollup_1m": rollup("rollup_1m", ("type",), DIMENSIONS, SUMS | STATES, 100),
+    "rollup_1h": rollup("rollup_1h", ("type",), DIMENSIONS, SUMS | STATES | UNIQUES, 800),
+    "rollup_models_1m": rollup("rollup_models_1m", ("type",), ("provider", "model", "status"), SUMS | STATES, 8, 128),
+    "rollup_models_1h": rollup(
         "rollup_models_1h", ("type",), ("provider", "model", "status"), SUMS | STATES | _USERS, 800, 64
     ),
-    "rollup_total_1h": _table("rollup_total_1h", ("type",), ("status",), SUMS | STATES | UNIQUES, 800, 64),
-    "rollup_users_1h": _table("rollup_users_1h", (), BY_USER, OF_USERS, None),
-    "rollup_users_1d": _table("rollup_users_1d", (), BY_USER, OF_USERS, None),
+    "rollup_total_1h": rollup("rollup_total_1h", ("type",), ("status",), SUMS | STATES | UNIQUES, 800, 64),
+    "rollup_users_1h": rollup("rollup_users_1h", (), BY_USER, OF_USERS, None),
+    "rollup_users_1d": rollup("rollup_users_1d", (), BY_USER, OF_USERS, None),
 }
 
 ROLLUPS: Final = Migration(

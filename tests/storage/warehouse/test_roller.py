@@ -152,6 +152,23 @@ def test_a_rollup_that_was_emptied_is_filled_again(warehouse: Warehouse) -> None
     assert counts(warehouse) == {300}
 
 
+def test_a_rollup_that_is_being_filled_is_said(warehouse: Warehouse) -> None:
+    first = roller(warehouse)
+    first.resume(0, complete=True)
+    for number in range(3):
+        put(warehouse, first, events(number * 100, 100))
+        first.roll()
+    assert first.level(1).lagging == frozenset()
+    warehouse.command("TRUNCATE TABLE rollup_6h")
+    second = roller(warehouse)
+    second.resume(0, complete=True)
+    assert second.level(1).lagging == {"rollup_6h"}
+    put(warehouse, second, events(300, 100))
+    assert second.level(1).lagging == {"rollup_6h"}, "what is stored since is behind all of them"
+    second.roll()
+    assert (second.level(1).lagging, counts(warehouse)) == (frozenset(), {400})
+
+
 class _Fails:
     """A warehouse whose statement number ``at`` fails before or after it is done; None: is done."""
 
