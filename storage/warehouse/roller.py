@@ -47,7 +47,7 @@ class RollerConfig:
         kilobytes in the rollups finer than an hour, so a fold takes fewer of those, and still fewer into fine ones.
     """
 
-    seconds: float = 5.0
+    seconds: float = 15.0
     rows: int = 1_000_000
     round_rows: int = 1_200_000
     spread: timedelta = timedelta(minutes=15)
