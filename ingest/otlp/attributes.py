@@ -28,7 +28,7 @@ class _Known(dict[Any, int]):
 
 
 class Attributes:
-    """The attributes of the rows of one body.
+    """The attributes of the rows of one body, or of several that are read together.
 
     A *pair* is a name with a value; equal pairs are one. Rows are added in order, each with the pairs of its resource
     and its scope and then with its own.
@@ -101,6 +101,11 @@ class Attributes:
         self._pairs.extend(shared)
         self._pairs.extend(own)
         self._counts.append(len(shared) + len(own))
+
+    def cut(self, rows: int) -> None:
+        """Forget all rows but the first ones; what was read of the others is kept, and harmless."""
+        del self._pairs[sum(self._counts[:rows]) :]
+        del self._counts[rows:]
 
     # --- columns; no row may be added any more
 

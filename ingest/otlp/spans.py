@@ -5,15 +5,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from core.errors import HubError
 from ingest.batch import Arrival, Decoded
 from ingest.decode.binary import fixed
 from ingest.limits import Limits
 from ingest.otlp import json, meanings, protobuf
 from ingest.otlp.attributes import Attributes
+from ingest.otlp.bodies import Bodies, alone, read_bodies
 from ingest.otlp.calls import COUNTED, Call, nearest_above, repeats, reports_again
 from ingest.otlp.events import Rows, decoded_of, nanoseconds, receipt_nanoseconds, row_ids, short, written
 from ingest.otlp.fields import Fields
-from ingest.otlp.records import Event, Records, Span
+from ingest.otlp.records import Event, Span
 from ingest.otlp.values import Value
 from ingest.otlp.waiting import Waiting
 from schemas.columns import LABELS
@@ -36,32 +38,42 @@ _WAITING: Final = Waiting()
 
 
 def decode_spans(body: bytes, arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None) -> Decoded:
-    """Decode an ``ExportTraceServiceRequest``.
+    """Decode one body; see :func:`decode_spans_of`."""
+    return alone(decode_spans_of([body], arrival, limits, plain=plain, project=project))
+
+
+def decode_spans_of(
+    bodies: Sequence[bytes], arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None
+) -> list[Decoded | HubError]:
+    """Decode bodies that are an ``ExportTraceServiceRequest`` each: what becomes of each is what would alone.
 
     Parameters
     ----------
-    body, arrival, limits
+    bodies
+        Of one tenant.
+    arrival, limits
         As every decoder's.
     plain
         Whether it is JSON.
     project
         Project of spans that name none.
 
-    Raises
-    ------
-    BadRequest
-        No such request.
+    Returns
+    -------
+    list
+        Of each body what was read, or the error for its sender: ``BadRequest`` where it is no such request.
     """
-    records = (json if plain else protobuf).read_spans(body, limits)
-    return decoded_of(records, _Spans(records, arrival, project).rows(), arrival, limits)
+    read = read_bodies(bodies, (json if plain else protobuf).read_spans, limits)
+    return decoded_of(read, _Spans(read, arrival, project).rows(), arrival, limits)
 
 
 class _Spans:
-    """The spans of one body on their way."""
+    """The spans of some bodies on their way."""
 
-    def __init__(self, records: Records, arrival: Arrival, project: str | None) -> None:
-        self.spans: list[Span] = records.rows
-        self.attributes: Attributes = records.attributes
+    def __init__(self, bodies: Bodies, arrival: Arrival, project: str | None) -> None:
+        self.bodies = bodies
+        self.spans: list[Span] = bodies.rows
+        self.attributes: Attributes = bodies.attributes
         self.arrival = arrival
         self.project = project
         self.types, self.kinds = event_types(self.attributes, len(self.spans))
@@ -91,9 +103,11 @@ class _Spans:
 
     def _parents(self) -> list[int]:
         """The row of each span's parent, −1 where that is not in this body."""
-        places = {(span.trace_id, span.span_id): row for row, span in enumerate(self.spans)}
+        bodies = self.bodies.of_row
+        places = {(bodies[row], span.trace_id, span.span_id): row for row, span in enumerate(self.spans)}
         return [
-            places.get((span.trace_id, span.parent_span_id), -1) if span.parent_span_id else -1 for span in self.spans
+            places.get((bodies[row], span.trace_id, span.parent_span_id), -1) if span.parent_span_id else -1
+            for row, span in enumerate(self.spans)
         ]
 
     def _exceptional(self, row: int, span: Span) -> None:
@@ -139,23 +153,26 @@ class _Spans:
         counted = [one in COUNTED for one in self.types]
         for repeat in repeats(counted, parents, self._call):
             self._repeated(repeat.row, repeat.of)
-        self._of_earlier_requests(parents)
+        for places in self.bodies.ranges():  # one after the other: a wrapper may come with the next body
+            self._of_earlier_requests(places, parents)
 
-    def _of_earlier_requests(self, parents: list[int]) -> None:
+    def _of_earlier_requests(self, places: range, parents: list[int]) -> None:
         """The same where the call has come before its wrapper; calls without their wrapper are remembered."""
         tenant, now = self.arrival.tenant.encode() + b"\0", self.arrival.received_at.timestamp()
-        earlier = _WAITING.below([tenant + span.trace_id + span.span_id for span in self.spans], now)
-        for row, calls in earlier.items():
+        spans = self.spans[places.start : places.stop]
+        earlier = _WAITING.below([tenant + span.trace_id + span.span_id for span in spans], now)
+        for place, calls in earlier.items():
+            row = places[place]
             counted = [one in COUNTED for one in self.types]
             outer = row if counted[row] else nearest_above(row, counted, parents)
             if outer >= 0 and reports_again(self._call(outer), calls):
                 self._repeated(outer, calls[0].span_id)
             if outer < 0 or self.types[outer] not in COUNTED:
                 self._wait(tenant, outer if outer >= 0 else row, parents, calls, now)
-        if any(span.parent_span_id and above < 0 for span, above in zip(self.spans, parents, strict=True)):
+        if any(self.spans[row].parent_span_id and parents[row] < 0 for row in places):
             counted = [one in COUNTED for one in self.types]
-            for row, one in enumerate(counted):
-                if one and nearest_above(row, counted, parents) < 0:
+            for row in places:
+                if counted[row] and nearest_above(row, counted, parents) < 0:
                     self._wait(tenant, row, parents, None, now)
 
     def _wait(self, tenant: bytes, row: int, parents: list[int], calls: list[Call] | None, now: float) -> None:
@@ -289,7 +306,9 @@ class _Spans:
             time=ends // _MICRO,
             ready={
                 "id": row_ids(
-                    self.arrival.tenant, [f"{span.trace_id.hex()}\x1f{span.span_id.hex()}".encode() for span in spans]
+                    self.arrival.tenant,
+                    [f"{span.trace_id.hex()}\x1f{span.span_id.hex()}".encode() for span in spans],
+                    self.bodies.of_row,
                 ),
                 "trace_id": fixed(trace_ids),
                 "span_id": fixed(span_ids),
