@@ -48,7 +48,8 @@ def _limits(config: StreamsConfig) -> BlockLimits:
     rows = config.block_rows * config.backlog_blocks
     return BlockLimits(
         linger_s=config.linger_s,
-        busy_rows=config.block_rows // 8,
+        busy_rows=config.block_rows // 40,
+        busy_linger_s=1.0,
         enough_rows=config.block_rows,
         max_records=100_000,
         max_rows=rows,
