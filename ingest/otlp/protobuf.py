@@ -91,6 +91,7 @@ _SPAN: Final = MESSAGES["Span"]
 
 def _span(records: Records, item: bytes, origin: Origin, _: Limits) -> None:
     span = _SPAN.FromString(item)
+    events, links = span.events, span.links
     pairs = records.attributes.encoded(span.attributes)
     if span.trace_state:
         pairs.append(records.attributes.number("w3c.tracestate", text_of(span.trace_state)))
@@ -110,8 +111,8 @@ def _span(records: Records, item: bytes, origin: Origin, _: Limits) -> None:
         span.end,
         status,
         message,
-        tuple([Event(one.time, text_of(one.name), _plain(one.attributes)) for one in span.events]),
-        tuple([Link(one.trace_id.hex(), one.span_id.hex(), _plain(one.attributes)) for one in span.links]),
+        tuple([Event(one.time, text_of(one.name), _plain(one.attributes)) for one in events]) if events else (),
+        tuple([Link(one.trace_id.hex(), one.span_id.hex(), _plain(one.attributes)) for one in links]) if links else (),
         origin.scope,
     )
     records.keep(row, origin, pairs)

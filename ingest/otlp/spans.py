@@ -10,7 +10,7 @@ from ingest.batch import Arrival, Decoded
 from ingest.decode.binary import fixed
 from ingest.limits import Limits
 from ingest.otlp import json, meanings, protobuf
-from ingest.otlp.attributes import Attributes
+from ingest.otlp.attributes import Attributes, Column, Ints
 from ingest.otlp.bodies import Bodies, alone, read_bodies
 from ingest.otlp.calls import COUNTED, Call, nearest_above, repeats, reports_again
 from ingest.otlp.events import Rows, decoded_of, nanoseconds, receipt_nanoseconds, row_ids, short, written
@@ -276,18 +276,26 @@ class _Spans:
         fields = self.fields
         name, kind, model = (fields.field(one) for one in ("name", "kind", "model"))
         labels = {one: fields.field(label) for one, label in LABELS.items() if one in self.types and label != "index"}
+        unnamed = {one: held.lacking() for one, held in labels.items()}
+        no_model = model.lacking()
+        plain: list[int] = []
         for row, (span, event_type) in enumerate(zip(self.spans, self.types, strict=True)):
             label = labels.get(event_type)
             if label is name:
-                name.set(row, short(span.name) or "unnamed")
-                kind.set(row, self.kinds[row] or _KINDS[span.kind if 0 <= span.kind < 6 else 0])
+                plain.append(row)
                 continue
-            if event_type in COUNTED and model.index[row] < 0:
+            if event_type in COUNTED and no_model[row]:
                 model.set(row, fields.field("response_model").get(row) or "unknown")
-            if label is not None and label.index[row] < 0:
+            if label is not None and unnamed[event_type][row]:
                 label.set(row, short(span.name) or "unnamed")
             elif span.name:
                 fields.extra.append((row, "span.name", span.name))
+        name.set_all(plain, [short(self.spans[row].name) or "unnamed" for row in plain])
+        kinds = [self.spans[row].kind for row in plain]
+        kind.set_all(
+            plain,
+            [self.kinds[row] or _KINDS[one if 0 <= one < 6 else 0] for row, one in zip(plain, kinds, strict=True)],
+        )
 
     # --- columns
 
@@ -320,20 +328,29 @@ class _Spans:
 
 def event_types(attributes: Attributes, rows: int) -> tuple[list[str], list[str]]:
     """Event type of each row, and the kind of its span where an attribute tells it."""
-    found: list[str] = [""] * rows
+    told = [""]
+    found = np.zeros(rows, np.int64)
     for name, meant in meanings.TYPES.items():
         column = attributes.column(name)
         if column is not None:
-            for row, value in column.items():
-                if not found[row] and isinstance(value, str):
-                    found[row] = meant.get(value.lower(), "")
+            meaning = [meant.get(value.lower(), "") if isinstance(value, str) else "" for value in column.values]
+            _tell(found, column, [len(told) + place if one else 0 for place, one in enumerate(meaning)])
+            told += meaning
     for name, event_type in meanings.SIGNS.items():
         column = attributes.column(name)
         if column is not None:
-            for row in column.rows.tolist():
-                found[row] = found[row] or event_type
-    parts = [one.partition("/") for one in found]
-    return [one[0] or "span" for one in parts], [one[2] for one in parts]
+            _tell(found, column, [len(told)] * len(column.values))
+            told.append(event_type)
+    parts = [one.partition("/") for one in told]
+    types, kinds = [one[0] or "span" for one in parts], [one[2] for one in parts]
+    places: list[int] = found.tolist()
+    return [types[place] for place in places], [kinds[place] for place in places]
+
+
+def _tell(found: Ints, column: Column, places: list[int]) -> None:
+    """Say of the rows of which nothing is known yet what the values of a column tell: 0 for nothing."""
+    free = found[column.rows] == 0
+    found[column.rows[free]] = np.array(places, np.int64)[column.index[free]]
 
 
 def _is_number(value: Any) -> bool:
