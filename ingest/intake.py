@@ -147,8 +147,10 @@ class Intake:
     async def _decode(self, delivery: Delivery, wire: bytes) -> Arrived:
         decoder = delivery.decoder
         if isinstance(decoder, Joint):
-            kind = Kind(delivery.tenant, delivery.door, delivery.key, decoder)
-            return await self._joiner.decode(kind, wire, delivery.encoding)
+            if len(wire) <= self.limits.joint_bytes:
+                kind = Kind(delivery.tenant, delivery.door, delivery.key, decoder)
+                return await self._joiner.decode(kind, wire, delivery.encoding)
+            decoder = decoder.alone  # large enough to need no company, and too large to let others wait
         arrival = self._arrival(delivery)
         inline = len(wire) <= _INLINE_BYTES
         return Arrived(arrival, await self._run(inline, self._decode_alone, decoder, wire, delivery.encoding, arrival))

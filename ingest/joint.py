@@ -30,6 +30,18 @@ class Joint(ABC):
     def __call__(self, bodies: Sequence[bytes], arrival: Arrival, limits: Limits) -> Sequence[Decoded | HubError]:
         """What becomes of each body, in their order."""
 
+    def alone(self, body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
+        """What becomes of one body; raises its error."""
+        return alone(self([body], arrival, limits))
+
+
+def alone(found: Sequence[Decoded | HubError]) -> Decoded:
+    """What became of the one body that was read; raises its error."""
+    (only,) = found
+    if isinstance(only, HubError):
+        raise only
+    return only
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

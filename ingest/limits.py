@@ -32,7 +32,7 @@ class Limits:
     joint_threads
         How many of these decode bodies together. Such decoders are mostly Python: two at a time hold each other up.
     joint_bytes
-        Bytes of bodies that are decoded together at most.
+        Bytes of bodies that are decoded together at most; a larger one is decoded by itself, beside the others.
     waiting_bodies
         Bodies of one tenant that wait to be decoded together at most; more is answered 503.
     future

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from core.errors import HubError
-from ingest.batch import Decoded
 from ingest.limits import Limits
 from ingest.otlp.attributes import Attributes, Ints
 from ingest.otlp.records import Records
@@ -62,17 +61,3 @@ def read_bodies(bodies: Sequence[bytes], read: Read, limits: Limits) -> Bodies:
             attributes.cut(rows)
             parts.append(error)
     return Bodies(parts, attributes)
-
-
-def alone(found: Sequence[Decoded | HubError]) -> Decoded:
-    """What became of the one body that was read.
-
-    Raises
-    ------
-    HubError
-        It cannot be read.
-    """
-    (only,) = found
-    if isinstance(only, HubError):
-        raise only
-    return only

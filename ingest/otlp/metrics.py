@@ -6,9 +6,10 @@ import numpy as np
 
 from core.errors import HubError
 from ingest.batch import Arrival, Decoded
+from ingest.joint import alone
 from ingest.limits import Limits
 from ingest.otlp import json, protobuf
-from ingest.otlp.bodies import Bodies, alone, read_bodies
+from ingest.otlp.bodies import Bodies, read_bodies
 from ingest.otlp.events import Rows, decoded_of, receipt_nanoseconds, row_ids, short
 from ingest.otlp.fields import Fields
 from ingest.otlp.records import Point

@@ -8,10 +8,11 @@ import numpy as np
 from core.errors import HubError
 from ingest.batch import Arrival, Decoded
 from ingest.decode.binary import fixed
+from ingest.joint import alone
 from ingest.limits import Limits
 from ingest.otlp import json, meanings, protobuf
 from ingest.otlp.attributes import Attributes, Column, Ints
-from ingest.otlp.bodies import Bodies, alone, read_bodies
+from ingest.otlp.bodies import Bodies, read_bodies
 from ingest.otlp.calls import COUNTED, Call, nearest_above, repeats, reports_again
 from ingest.otlp.events import Rows, decoded_of, nanoseconds, receipt_nanoseconds, row_ids, short, written
 from ingest.otlp.fields import Fields

@@ -318,6 +318,14 @@ async def test_over_the_limit_of_a_key_only_its_own_body_is_refused(log: FakeLog
     await intake.stop()
 
 
+async def test_a_large_body_waits_for_no_other_and_lets_none_wait(log: FakeLog) -> None:
+    intake = new_intake(log, Limits(gather_ms=0, joint_bytes=1000))
+    answers = await together(intake, [("acme", one) for one in (GOOD[3], BAD[0] * 100, GOOD[0])])
+    assert [type(answer) for answer in answers] == [Receipt, BadRequest, Receipt]
+    assert len(log.events()) == 32
+    await intake.stop()
+
+
 async def test_a_full_line_is_answered_503(log: FakeLog) -> None:
     intake = new_intake(log, Limits(gather_ms=0, waiting_bodies=2))
     answers = await together(intake, [("acme", body(span(number))) for number in range(1, 6)])
