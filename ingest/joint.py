@@ -1,8 +1,8 @@
 """Bodies that wait for a thread are decoded together.
 
 A block of columns has a price of its own, however few rows it has. A body that comes while nothing else is decoded is
-decoded at once, alone: nothing waits for company. What comes in the meantime waits, and then goes together. So blocks
-grow with the load, as in the group commit of a log, and no timer is needed.
+decoded at once: nothing waits for company. What comes in the meantime waits, and then goes together. So blocks grow
+with the load, as in the group commit of a log, and no timer is needed.
 """
 
 import asyncio
@@ -90,6 +90,7 @@ class Joiner:
         self._arrival = arrival
         self._waiting: OrderedDict[str, list[_Body]] = OrderedDict()
         self._running: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Handle | None = None
 
     async def decode(self, kind: Kind, wire: bytes, encoding: str) -> Arrived:
         """Decode a body.
@@ -104,12 +105,15 @@ class Joiner:
         mine = self._waiting.setdefault(kind.tenant, [])
         if len(mine) >= self._limits.waiting_bodies:
             raise SlowDown("the hub is busy with other bodies; send the same body again later", retry_after=1.0)
-        body = _Body(kind, wire, encoding, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        body = _Body(kind, wire, encoding, loop.create_future())
         mine.append(body)
-        self._start()
+        if self._looking is None:  # those that are ready in the same turn of the loop go together
+            self._looking = loop.call_soon(self._start)
         return await body.done
 
     def _start(self) -> None:
+        self._looking = None
         while len(self._running) < self._limits.joint_threads and self._waiting:
             if block := self._next():
                 task = asyncio.create_task(self._run(block))
