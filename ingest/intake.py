@@ -136,13 +136,17 @@ class Intake:
         with self._in_flight.hold() as take:
             wire = await read_body(delivery.stream, take, self.limits.body_bytes)
             self._metrics.ingest_bytes.labels(delivery.door).inc(len(wire))
-            digest = await self._run(len(wire) <= _INLINE_DIGEST_BYTES, body_digest, wire, delivery.identity)
-            async with self._requests.enter(delivery.tenant, delivery.key, digest) as ticket:
-                if ticket.repeated is not None:
-                    return self._count_repeated(delivery, ticket.repeated)
-                arrived = await self._decode(delivery, wire)
-                delivery.admit(arrived.decoded.rows)
-                return await self._publish(delivery, arrived, ticket)
+            with self.publisher.coming():
+                return await self._take_body(delivery, wire)
+
+    async def _take_body(self, delivery: Delivery, wire: bytes) -> Receipt:
+        digest = await self._run(len(wire) <= _INLINE_DIGEST_BYTES, body_digest, wire, delivery.identity)
+        async with self._requests.enter(delivery.tenant, delivery.key, digest) as ticket:
+            if ticket.repeated is not None:
+                return self._count_repeated(delivery, ticket.repeated)
+            arrived = await self._decode(delivery, wire)
+            delivery.admit(arrived.decoded.rows)
+            return await self._publish(delivery, arrived, ticket)
 
     async def _decode(self, delivery: Delivery, wire: bytes) -> Arrived:
         decoder = delivery.decoder

@@ -26,7 +26,7 @@ class Limits:
         Bytes of bodies that are being worked on, over all requests; more is answered 503.
     gather_ms, gather_events, direct_events
         Group commit: appends of small bodies begin so far apart, unless there are so many events by then, or
-        ``direct_events`` and no such append is under way; a body with ``direct_events`` or more does not wait.
+        ``direct_events`` and nothing else is on its way; a body with ``direct_events`` or more does not wait.
     threads
         Threads that decode and encode.
     joint_threads

@@ -1,12 +1,14 @@
 """Group commit: what came in together goes into the log together, and who sent it hears when it is durable.
 
-Small batches that come while none is being appended go at once, all that are ready; but appends of few events begin a
-moment apart, because a record costs its readers as much as many events do.
+Small batches go at once, all that are ready; but their appends begin a moment apart, because a record costs its readers
+as much as many events do, unless there are many by then and nothing else is on its way.
 """
 
 import asyncio
 import math
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from broker.log import Log, NewRecord
@@ -54,10 +56,21 @@ class Publisher:
         self._rows = 0
         self._latest = -math.inf
         self._appending = 0
+        self._coming = 0
+        self._inside = 0
         self._looking: asyncio.Handle | None = None
         self._timer: asyncio.Task[None] | None = None
         self._commits: set[asyncio.Task[None]] = set()
         self._stopping = False
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """For as long as a batch is being made and published: small ones wait for it, not for long."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     async def publish(self, batch: Batch) -> None:
         """Return once the batch, its dead letters and its marks are durable.
@@ -74,11 +87,15 @@ class Publisher:
         if self._stopping:
             raise SlowDown("the hub is stopping; send the same body again", retry_after=2.0)
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
-        if batch.rows >= self._limits.direct_events:
-            self._start([waiting], gathered=False)
-        else:
-            self._gather(waiting)
-        await waiting.done
+        self._inside += 1
+        try:
+            if batch.rows >= self._limits.direct_events:
+                self._start([waiting], gathered=False)
+            else:
+                self._gather(waiting)
+            await waiting.done
+        finally:
+            self._inside -= 1
 
     async def stop(self) -> None:
         """Commit what was gathered, and wait for it."""
@@ -101,7 +118,8 @@ class Publisher:
         if not self._gathered:
             return
         pause = self._latest + self._limits.gather_ms / 1000 - self._clock.monotonic()
-        if pause <= 0 or (self._rows >= self._limits.direct_events and not self._appending):
+        nobody_else = not self._appending and self._coming <= self._inside
+        if pause <= 0 or (self._rows >= self._limits.direct_events and nobody_else):
             self._flush()
         elif self._timer is None:
             self._timer = asyncio.create_task(self._look_later(pause))

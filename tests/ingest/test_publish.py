@@ -70,6 +70,25 @@ async def test_as_many_as_go_alone_need_not_wait(publisher: Publisher, log: Fake
     assert len(log.appends) == 2
 
 
+async def test_what_is_on_its_way_is_waited_for(publisher: Publisher, log: FakeLog, clock: ManualClock) -> None:
+    async def send(rows: int) -> None:
+        with publisher.coming():
+            await publisher.publish(batch(rows))
+
+    await send(1)
+    with publisher.coming():
+        waiting = [asyncio.create_task(send(2)) for _ in range(2)]
+        await settle()
+        assert len(log.appends) == 1
+        await asyncio.gather(publisher.publish(batch(1)), *waiting)  # nothing else is: no time has passed
+        assert len(log.tables()[-1]) == 5
+        waiting = [asyncio.create_task(send(2)) for _ in range(2)]
+        await settle()
+        clock.advance(0.051)  # what is on its way takes too long
+        await asyncio.gather(*waiting)
+    assert len(log.appends) == 3
+
+
 async def test_while_one_is_appended_the_others_wait(publisher: Publisher, log: FakeLog, clock: ManualClock) -> None:
     log.hold = asyncio.Event()
     first = asyncio.create_task(publisher.publish(batch(1)))
