@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from core.errors import HubError, SlowDown
 from ingest.batch import Arrival, Decoded
 from ingest.body import decompress
+from ingest.decode.parse import REFUSALS
 from ingest.limits import Limits
 
 
@@ -191,7 +192,7 @@ class Joiner:
     def _decoded(self, decoder: Joint, plain: Sequence[bytes], arrival: Arrival) -> Sequence[Decoded | Exception]:
         try:
             return decoder(plain, arrival, self._limits)
-        except Exception as error:  # whose fault it is shows when each is alone
+        except (Exception, *REFUSALS) as error:  # whose fault it is shows when each is alone
             if len(plain) == 1:
-                return [error]
+                return [error if isinstance(error, Exception) else RuntimeError(str(error))]  # a library has panicked
             return [one for body in plain for one in self._decoded(decoder, [body], arrival)]

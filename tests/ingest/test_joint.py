@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,13 +41,13 @@ class Gate(Joint):
 
     blocks: list[list[bytes]] = field(default_factory=list)
     open: threading.Event = field(default_factory=threading.Event)
-    wrong: bytes = b"?"
+    mistake: BaseException = field(default_factory=lambda: RuntimeError("a mistake of the hub"))
 
     def __call__(self, bodies: Sequence[bytes], arrival: Arrival, limits: Limits) -> list[Decoded | HubError]:
         assert self.open.wait(30)
         self.blocks.append(list(bodies))
-        if self.wrong in bodies:
-            raise RuntimeError("a mistake of the hub")
+        if b"?" in bodies:
+            raise self.mistake
         return [BadRequest("broken") if body == b"broken" else Decoded(pa.table({})) for body in bodies]
 
 
@@ -134,7 +135,9 @@ async def test_what_cannot_be_read_hurts_no_neighbour(sender: Sender) -> None:
     assert [type(answer) for answer in answers] == [Arrived, Arrived, BadRequest, TooLarge, BadRequest]
 
 
-async def test_after_a_mistake_each_is_alone(sender: Sender) -> None:
+@pytest.mark.parametrize("mistake", [RuntimeError("of the hub"), pl.exceptions.PanicException("of a library")])
+async def test_after_a_mistake_each_is_alone(sender: Sender, mistake: BaseException) -> None:
+    sender.gate.mistake = mistake
     await sender.send(b"first")
     for body in (b"1", b"?", b"2"):
         await sender.send(body)
