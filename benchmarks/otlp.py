@@ -244,7 +244,7 @@ def main() -> None:
     parser = options(__doc__ or "")
     parser.add_argument("--seconds", type=float, help="length of each run (default 30)")
     parser.add_argument("--rows", type=int, default=200, help="spans a request")
-    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--connections", type=int, default=16, help="exporters that send at once")
     parser.add_argument("--only", choices=("protobuf", "json"))
     args = parser.parse_args()
     seconds = args.seconds or (3.0 if args.quick else 30.0)

@@ -17,6 +17,7 @@ from ingest.batch import Arrival, Batch, Decoded, Receipt
 from ingest.body import InFlight, decompress, read_body
 from ingest.dead_letters import Encrypt
 from ingest.idempotency import Requests, Ticket, body_digest
+from ingest.joint import Arrived, Joiner, Joint, Kind
 from ingest.limits import Limits
 from ingest.publish import Publisher
 
@@ -27,6 +28,8 @@ Decoder = Callable[[bytes, Arrival, Limits], Decoded]
 
 #: Bodies up to this size are decoded where they are: a thread would cost more than it saves.
 _INLINE_BYTES = 8 << 10
+#: The same for their digests, which would have to wait for what is being decoded.
+_INLINE_DIGEST_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Delivery:
     key
         ``Idempotency-Key``, if any.
     decoder
-        Reads the plain body.
+        Reads the plain body; a :class:`ingest.joint.Joint` one those that wait together.
     admit
         Is told the number of rows before anything is written; raises ``TooManyRequests`` if that is too many.
     identity
@@ -59,7 +62,7 @@ class Delivery:
     stream: AsyncIterator[bytes]
     encoding: str
     key: str | None
-    decoder: Decoder
+    decoder: Decoder | Joint
     admit: Callable[[int], None] = lambda _rows: None
     identity: bytes = b""
 
@@ -96,6 +99,7 @@ class Intake:
         self._requests = Requests(log, clock, self.limits)
         self._in_flight = InFlight(self.limits.in_flight_bytes, metrics)
         self._executor = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="ingest")
+        self._joiner = Joiner(self.limits, self._executor, self._arrival)
         self.publisher = Publisher(log, clock, self.limits, metrics, encrypt, self._executor)
 
     async def stop(self) -> None:
@@ -132,34 +136,48 @@ class Intake:
         with self._in_flight.hold() as take:
             wire = await read_body(delivery.stream, take, self.limits.body_bytes)
             self._metrics.ingest_bytes.labels(delivery.door).inc(len(wire))
-            digest = await self._run(len(wire), body_digest, wire, delivery.identity)
-            async with self._requests.enter(delivery.tenant, delivery.key, digest) as ticket:
-                if ticket.repeated is not None:
-                    return self._count_repeated(delivery, ticket.repeated)
-                arrival = self._arrival(delivery)
-                decoded = await self._run(len(wire), self._decode, delivery, wire, arrival)
-                delivery.admit(decoded.rows)
-                return await self._publish(delivery, arrival, ticket, decoded)
+            with self.publisher.coming():
+                return await self._take_body(delivery, wire)
 
-    def _arrival(self, delivery: Delivery) -> Arrival:
-        settings = self._settings(delivery.tenant)
+    async def _take_body(self, delivery: Delivery, wire: bytes) -> Receipt:
+        digest = await self._run(len(wire) <= _INLINE_DIGEST_BYTES, body_digest, wire, delivery.identity)
+        async with self._requests.enter(delivery.tenant, delivery.key, digest) as ticket:
+            if ticket.repeated is not None:
+                return self._count_repeated(delivery, ticket.repeated)
+            arrived = await self._decode(delivery, wire)
+            delivery.admit(arrived.decoded.rows)
+            return await self._publish(delivery, arrived, ticket)
+
+    async def _decode(self, delivery: Delivery, wire: bytes) -> Arrived:
+        decoder = delivery.decoder
+        if isinstance(decoder, Joint):
+            if len(wire) <= self.limits.joint_bytes:
+                kind = Kind(delivery.tenant, delivery.door, delivery.key, decoder)
+                return await self._joiner.decode(kind, wire, delivery.encoding)
+            decoder = decoder.alone  # large enough to need no company, and too large to let others wait
+        arrival = self._arrival(delivery)
+        inline = len(wire) <= _INLINE_BYTES
+        return Arrived(arrival, await self._run(inline, self._decode_alone, decoder, wire, delivery.encoding, arrival))
+
+    def _arrival(self, of: Delivery | Kind) -> Arrival:
+        settings = self._settings(of.tenant)
         now = self._clock.now()
         return Arrival(
-            tenant=delivery.tenant,
+            tenant=of.tenant,
             received_at=now,
             oldest=now - timedelta(days=settings.retention_days.events),
             newest=now + self.limits.future,
-            door=delivery.door,
-            key=delivery.key,
+            door=of.door,
+            key=of.key,
             redaction=settings.redaction,
             capture=settings.content_capture,
         )
 
-    def _decode(self, delivery: Delivery, wire: bytes, arrival: Arrival) -> Decoded:
-        body = decompress(wire, delivery.encoding, self.limits)
-        return delivery.decoder(body, arrival, self.limits)
+    def _decode_alone(self, decoder: Decoder, wire: bytes, encoding: str, arrival: Arrival) -> Decoded:
+        return decoder(decompress(wire, encoding, self.limits), arrival, self.limits)
 
-    async def _publish(self, delivery: Delivery, arrival: Arrival, ticket: Ticket, decoded: Decoded) -> Receipt:
+    async def _publish(self, delivery: Delivery, arrived: Arrived, ticket: Ticket) -> Receipt:
+        arrival, decoded = arrived.arrival, arrived.decoded
         receipt = Receipt.of(decoded, self.limits.errors)
         marks = self._requests.marks(ticket, decoded, receipt)
         batch = Batch(delivery.tenant, delivery.door, arrival.received_at, decoded.table, decoded.rejected, marks)
@@ -173,9 +191,9 @@ class Intake:
         self._count(delivery.door, decoded)
         return receipt
 
-    async def _run(self, size: int, function: Callable[..., T], *arguments: object) -> T:
+    async def _run(self, inline: bool, function: Callable[..., T], *arguments: object) -> T:
         """In a thread, unless it is so small that the way there costs more."""
-        if size <= _INLINE_BYTES:
+        if inline:
             return function(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 

@@ -25,10 +25,16 @@ class Limits:
     in_flight_bytes
         Bytes of bodies that are being worked on, over all requests; more is answered 503.
     gather_ms, gather_events, direct_events
-        Group commit: small bodies wait for each other so long or until there are so many events; a body with
-        ``direct_events`` or more does not wait.
+        Group commit: appends of small bodies begin so far apart, unless there are so many events by then, or
+        ``direct_events`` and nothing else is on its way; a body with ``direct_events`` or more does not wait.
     threads
         Threads that decode and encode.
+    joint_threads
+        How many of these decode bodies together. Such decoders are mostly Python: two at a time hold each other up.
+    joint_bytes
+        Bytes of bodies that are decoded together at most; a larger one is decoded by itself, beside the others.
+    waiting_bodies
+        Bodies of one tenant that wait to be decoded together at most; more is answered 503.
     future
         How far ahead of the hub's clock an event may be.
     key_ttl, body_ttl
@@ -45,6 +51,9 @@ class Limits:
     gather_events: int = 5_000
     direct_events: int = 500
     threads: int = 2
+    joint_threads: int = 1
+    joint_bytes: int = 2 * MIB
+    waiting_bodies: int = 1_024
     future: timedelta = timedelta(days=1)
     key_ttl: timedelta = timedelta(hours=24)
     body_ttl: timedelta = timedelta(minutes=10)

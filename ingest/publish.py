@@ -1,7 +1,14 @@
-"""Group commit: what came in together goes into the log together, and who sent it hears when it is durable."""
+"""Group commit: what came in together goes into the log together, and who sent it hears when it is durable.
+
+Small batches go at once, all that are ready; but their appends begin a moment apart, because a record costs its readers
+as much as many events do, unless there are many by then and nothing else is on its way.
+"""
 
 import asyncio
+import math
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from broker.log import Log, NewRecord
@@ -47,9 +54,23 @@ class Publisher:
         self._executor = executor
         self._gathered: list[_Waiting] = []
         self._rows = 0
+        self._latest = -math.inf
+        self._appending = 0
+        self._coming = 0
+        self._inside = 0
+        self._looking: asyncio.Handle | None = None
         self._timer: asyncio.Task[None] | None = None
         self._commits: set[asyncio.Task[None]] = set()
         self._stopping = False
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """For as long as a batch is being made and published: small ones wait for it, not for long."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     async def publish(self, batch: Batch) -> None:
         """Return once the batch, its dead letters and its marks are durable.
@@ -66,11 +87,15 @@ class Publisher:
         if self._stopping:
             raise SlowDown("the hub is stopping; send the same body again", retry_after=2.0)
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
-        if batch.rows >= self._limits.direct_events:
-            self._start([waiting])
-        else:
-            self._gather(waiting)
-        await waiting.done
+        self._inside += 1
+        try:
+            if batch.rows >= self._limits.direct_events:
+                self._start([waiting], gathered=False)
+            else:
+                self._gather(waiting)
+            await waiting.done
+        finally:
+            self._inside -= 1
 
     async def stop(self) -> None:
         """Commit what was gathered, and wait for it."""
@@ -84,13 +109,25 @@ class Publisher:
         self._rows += waiting.batch.rows
         if self._rows >= self._limits.gather_events:
             self._flush()
-        elif self._timer is None:
-            self._timer = asyncio.create_task(self._flush_later())
+        elif self._looking is None:  # those that are ready in the same turn of the loop go together
+            self._looking = asyncio.get_running_loop().call_soon(self._look)
 
-    async def _flush_later(self) -> None:
-        await self._clock.sleep(self._limits.gather_ms / 1000)
+    def _look(self) -> None:
+        """Append what was gathered if it is time, or see to it that it is looked at again."""
+        self._looking = None
+        if not self._gathered:
+            return
+        pause = self._latest + self._limits.gather_ms / 1000 - self._clock.monotonic()
+        nobody_else = not self._appending and self._coming <= self._inside
+        if pause <= 0 or (self._rows >= self._limits.direct_events and nobody_else):
+            self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.create_task(self._look_later(pause))
+
+    async def _look_later(self, pause: float) -> None:
+        await self._clock.sleep(pause)
         self._timer = None
-        self._flush()
+        self._look()
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -98,12 +135,20 @@ class Publisher:
             self._timer = None
         gathered, self._gathered, self._rows = self._gathered, [], 0
         if gathered:
-            self._start(gathered)
+            self._latest = self._clock.monotonic()
+            self._appending += 1
+            self._start(gathered, gathered=True)
 
-    def _start(self, group: list[_Waiting]) -> None:
+    def _start(self, group: list[_Waiting], *, gathered: bool) -> None:
         task = asyncio.create_task(self._commit(group))
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
+        if gathered:
+            task.add_done_callback(self._appended)
+
+    def _appended(self, _: "asyncio.Task[None]") -> None:
+        self._appending -= 1
+        self._look()
 
     async def _commit(self, group: list[_Waiting]) -> None:
         """One append for the group; every member hears how it went, whatever happens."""

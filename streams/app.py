@@ -1,6 +1,6 @@
 """The Faust app: one agent on ``hub.events``, unchanged on both logs."""
 
-from typing import Any
+from typing import Any, Final
 
 import faust
 
@@ -11,6 +11,9 @@ from broker.topics import EVENTS
 from core.clock import Clock
 from streams.config import StreamsConfig
 from streams.handler import BlockHandler, rows_of
+
+#: A block that has so many rows when it has lingered waits for more: an insert costs as much as some thousand rows do.
+_BUSY_ROWS: Final = 2_500
 
 
 def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock) -> faust.App:
@@ -48,7 +51,8 @@ def _limits(config: StreamsConfig) -> BlockLimits:
     rows = config.block_rows * config.backlog_blocks
     return BlockLimits(
         linger_s=config.linger_s,
-        busy_rows=config.block_rows // 8,
+        busy_rows=min(_BUSY_ROWS, config.block_rows // 8),
+        busy_linger_s=1.0,
         enough_rows=config.block_rows,
         max_records=100_000,
         max_rows=rows,

@@ -1,6 +1,7 @@
 """From rows to a narrow log table, and what every log table of a body gets besides its own columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,29 @@ def constant(value: str, rows: int) -> pa.Array:
 
 def together(tables: Sequence[pa.Table]) -> pa.Table:
     """The rows of some tables, with all the columns that any of them has."""
-    if len(tables) == 1:
-        return tables[0]
-    return pa.concat_tables([_plain(table) for table in tables], promote_options="default")
+    runs = [_run(list(run)) for _, run in groupby(tables, key=_shape)]
+    if len(runs) == 1:
+        return runs[0]
+    return pa.concat_tables([_plain(table) for table in runs], promote_options="default")
+
+
+def _shape(table: pa.Table) -> list[Any]:
+    """What tables must have in common to be put together as they are: columns, and the dictionaries of these."""
+    return [table.schema, *(_dictionaries(table))]
+
+
+def _dictionaries(table: pa.Table) -> Iterator[tuple[int, int, int]]:
+    """What tells whether dictionaries are the very same."""
+    for column in table.columns:
+        if pa.types.is_dictionary(column.type):
+            for words in (chunk.dictionary for chunk in column.chunks):
+                offsets = words.buffers()[1]  # there are none where there are no words
+                yield words.offset, len(words), 0 if offsets is None else offsets.address
+
+
+def _run(tables: list[pa.Table]) -> pa.Table:
+    """Slices of one table."""
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).combine_chunks()
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -9,6 +9,7 @@ from access.service import Access
 from core.errors import UnsupportedMediaType
 from ingest.batch import Receipt
 from ingest.intake import Decoder, Delivery, Intake
+from ingest.joint import Joint
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     202: {
@@ -70,7 +71,7 @@ def refuse_when_full(request: Request) -> None:
 
 
 async def deliver(
-    request: Request, principal: Principal, door: str, decoder: Decoder, identity: bytes = b""
+    request: Request, principal: Principal, door: str, decoder: Decoder | Joint, identity: bytes = b""
 ) -> Receipt:
     """Take a request in and return its answer once all of it is durable.
 

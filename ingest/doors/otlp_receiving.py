@@ -1,30 +1,30 @@
 """The handler of every OTLP door: only the path, the credential and the project differ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from fastapi import Request, Response
 
 from access.principal import Principal
-from core.errors import UnsupportedMediaType
+from core.errors import HubError, UnsupportedMediaType
 from ingest.batch import Arrival, Decoded
 from ingest.doors.delivering import deliver
+from ingest.joint import Joint
 from ingest.limits import Limits
 from ingest.otlp.answer import JSON, PROTOBUF, media_type_of, success
-from ingest.otlp.logs import decode_lines
-from ingest.otlp.metrics import decode_points
-from ingest.otlp.spans import decode_spans
+from ingest.otlp.logs import decode_lines_of
+from ingest.otlp.metrics import decode_points_of
+from ingest.otlp.spans import decode_spans_of
 
 
 class Decode(Protocol):
-    """Reads the body of a signal."""
+    """Reads bodies of a signal."""
 
     def __call__(
-        self, body: bytes, arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None
-    ) -> Decoded: ...
+        self, bodies: Sequence[bytes], arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None
+    ) -> Sequence[Decoded | HubError]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,23 @@ class Signal:
     decode: Decode
 
 
-TRACES: Final = Signal("otlp_traces", "spans", decode_spans)
-LOGS: Final = Signal("otlp_logs", "log_records", decode_lines)
-METRICS: Final = Signal("otlp_metrics", "data_points", decode_points)
+TRACES: Final = Signal("otlp_traces", "spans", decode_spans_of)
+LOGS: Final = Signal("otlp_logs", "log_records", decode_lines_of)
+METRICS: Final = Signal("otlp_metrics", "data_points", decode_points_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader(Joint):
+    """Reads the bodies of a signal in one encoding, for one project."""
+
+    signal: Signal
+    plain: bool
+    project: str | None
+
+    def __call__(self, bodies: Sequence[bytes], arrival: Arrival, limits: Limits) -> Sequence[Decoded | HubError]:
+        """What becomes of each body."""
+        return self.signal.decode(bodies, arrival, limits, plain=self.plain, project=self.project)
+
 
 #: What OpenAPI says of the body, which is read here and not by FastAPI.
 REQUEST_BODY: Final[dict[str, Any]] = {
@@ -100,6 +114,6 @@ async def receive(request: Request, principal: Principal, signal: Signal, projec
     if media_type is None:
         given = request.headers.get("content-type", "")[:80]
         raise UnsupportedMediaType(f"Content-Type {given!r} is not read here; send {PROTOBUF} or {JSON}")
-    decoder = partial(signal.decode, plain=media_type == JSON, project=project or None)
-    receipt = await deliver(request, principal, signal.door, decoder, (project or "").encode())
+    reader = Reader(signal, media_type == JSON, project or None)
+    receipt = await deliver(request, principal, signal.door, reader, (project or "").encode())
     return success(receipt, signal.items, media_type)

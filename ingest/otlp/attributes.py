@@ -28,7 +28,7 @@ class _Known(dict[Any, int]):
 
 
 class Attributes:
-    """The attributes of the rows of one body.
+    """The attributes of the rows of one body, or of several that are read together.
 
     A *pair* is a name with a value; equal pairs are one. Rows are added in order, each with the pairs of its resource
     and its scope and then with its own.
@@ -44,6 +44,8 @@ class Attributes:
         self._plain: dict[tuple[str, type, Value], int] = {}
         self._pairs = array("q")
         self._counts = array("q")
+        #: Pairs that rows have in common, and the first of these rows.
+        self._shared: list[tuple[int, Sequence[int]]] = []
 
     # --- reading
 
@@ -77,9 +79,9 @@ class Attributes:
 
     def _read(self, encoded: bytes) -> int:
         message = _KEY_VALUE.FromString(encoded)
-        name = self._spelt[message.key]
-        self._name_of.append(name)
-        self.values.append(value_of(message.value))
+        value = message.value
+        self._name_of.append(self._spelt[message.key])
+        self.values.append(text_of(value.text) if value.HasField("text") else value_of(value))
         return len(self.values) - 1
 
     def _spell(self, name: bytes) -> int:
@@ -97,10 +99,17 @@ class Attributes:
         return len(self.values) - 1
 
     def row(self, shared: Sequence[int], own: Sequence[int]) -> None:
-        """Add a row."""
-        self._pairs.extend(shared)
+        """Add a row; where rows share pairs, these are the same object."""
+        if not self._shared or self._shared[-1][1] is not shared:
+            self._shared.append((len(self._counts), shared))
         self._pairs.extend(own)
-        self._counts.append(len(shared) + len(own))
+        self._counts.append(len(own))
+
+    def cut(self, rows: int) -> None:
+        """Forget all rows but the first ones; what was read of the others is kept, and harmless."""
+        del self._pairs[sum(self._counts[:rows]) :]
+        del self._counts[rows:]
+        self._shared = [one for one in self._shared if one[0] < rows]
 
     # --- columns; no row may be added any more
 
@@ -114,8 +123,7 @@ class Attributes:
     @cached_property
     def _order(self) -> tuple[Ints, Ints, Ints]:
         """Rows and pairs by name (and row), without those that come again in a row; and where each name begins."""
-        pairs = np.frombuffer(self._pairs, np.int64) if self._pairs else np.zeros(0, np.int64)
-        rows = np.repeat(np.arange(len(self)), np.frombuffer(self._counts, np.int64) if self._counts else 0)
+        rows, pairs = self._given()
         names = self._name_of_pair[pairs] if len(pairs) else pairs
         order = np.argsort(names * max(len(self), 1) + rows, kind="stable")
         pairs, rows, names = pairs[order], rows[order], names[order]
@@ -125,6 +133,18 @@ class Attributes:
         if not last.all():
             pairs, rows, names = pairs[last], rows[last], names[last]
         return rows, pairs, np.searchsorted(names, np.arange(len(self.names) + 1))
+
+    def _given(self) -> tuple[Ints, Ints]:
+        """Row and pair of every attribute; of a row, those that it shares with others come first."""
+        rows: list[Ints] = []
+        pairs: list[Ints] = []
+        ends = [*(first for first, _ in self._shared[1:]), len(self)]
+        for (first, shared), end in zip(self._shared, ends, strict=False):
+            rows.append(np.repeat(np.arange(first, end), len(shared)))
+            pairs.append(np.tile(np.array(shared, np.int64), end - first))
+        rows.append(np.repeat(np.arange(len(self)), np.array(self._counts, np.int64)))
+        pairs.append(np.array(self._pairs, np.int64))
+        return np.concatenate(rows), np.concatenate(pairs)
 
     @cached_property
     def _of_name(self) -> tuple[Ints, Ints, Ints]:

@@ -167,7 +167,7 @@ def _listed(node: dict[str, Any]) -> list[Any]:
 def _plain(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    if node and all(key.isdecimal() for key in node):
+    if node and next(iter(node)).isdecimal() and all(key.isdecimal() for key in node):
         return _listed(node)
     return {key: _plain(item) for key, item in node.items()}
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from core.errors import HubError
 from core.ids import NAMESPACE
 from ingest.batch import Arrival, Decoded
 from ingest.decode.binary import fixed
@@ -23,6 +24,7 @@ from ingest.decode.rows import Row, decode_rows
 from ingest.decode.tables import together
 from ingest.decode.texts import Mask
 from ingest.limits import Limits
+from ingest.otlp.bodies import Bodies
 from ingest.otlp.fields import Fields
 from ingest.otlp.records import Records
 from schemas.envelope import VERSION
@@ -37,12 +39,12 @@ _NOBODY: Final = "otlp"
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of a body, ready to be checked.
+    """The rows of some bodies, ready to be checked.
 
     Parameters
     ----------
     index
-        Their numbers in the request.
+        Their numbers in their requests.
     types
         Their event types.
     fields
@@ -66,11 +68,41 @@ class Rows:
     keep: Mask | None = None
 
 
-def decoded_of(records: Records, rows: Rows, arrival: Arrival, limits: Limits) -> Decoded:
-    """Check the rows, redact them, and put the rejected ones beside them."""
-    rejected = records.rejected
+def decoded_of(bodies: Bodies, rows: Rows, arrival: Arrival, limits: Limits) -> list[Decoded | HubError]:
+    """Check the rows, redact them, and give each body its own, with the rejected ones beside them."""
     if not rows.types:
-        return finish(Decoded(pa.table({}), tuple(rejected), "fast", all_ids=bool(rejected)), arrival)
+        checked = _Checked(Decoded(pa.table({})), np.zeros(0, np.bool_), np.zeros(1, np.int64), lambda _: [])
+    else:
+        checked = _checked(rows, arrival)
+    found: list[Decoded | HubError] = []
+    for part, places in zip(bodies.parts, bodies.ranges(), strict=True):
+        found.append(part if isinstance(part, HubError) else _of_body(part, places, checked, arrival, limits))
+    return _with_counts(found, checked.good)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What was checked of all bodies.
+
+    Parameters
+    ----------
+    good
+        The good rows, redacted.
+    doubtful
+        Rows that are to be looked at one by one.
+    before
+        How many good rows stand before each row; one more at the end.
+    events
+        Rows as the row path takes them.
+    """
+
+    good: Decoded
+    doubtful: Mask
+    before: npt.NDArray[np.int64]
+    events: Callable[[Sequence[int]], list[Row]]
+
+
+def _checked(rows: Rows, arrival: Arrival) -> _Checked:
     columns = _columns(rows)
     ready = {**rows.ready, "time": pa.array(rows.time)}
     made = {
@@ -83,15 +115,37 @@ def decoded_of(records: Records, rows: Rows, arrival: Arrival, limits: Limits) -
     normalised = normalise(parsed, arrival, lambda: rows.index)
     left = np.zeros(parsed.rows, np.bool_) if rows.keep is None else ~rows.keep
     doubtful = normalised.doubtful & ~left
-    tables, path, dropped = [normalised.good(doubtful | left)], "fast", normalised.dropped_bodies
-    if doubtful.any():
-        slow = decode_rows(_events(parsed, rows, np.flatnonzero(doubtful).tolist()), arrival, limits.row_bytes)
-        tables.append(slow.table)
-        rejected = sorted([*rejected, *slow.rejected], key=lambda row: row.index)
-        path, dropped = "mixed", dropped + slow.dropped_bodies
-    good = [table for table in tables if table.num_rows]
-    table = together(good) if good else pa.table({})
-    return finish(Decoded(table, tuple(rejected), path, all_ids=True, dropped_bodies=dropped), arrival)
+    good = finish(Decoded(normalised.good(doubtful | left), dropped_bodies=normalised.dropped_bodies), arrival)
+    before = np.concatenate([[0], np.cumsum(~(doubtful | left))])
+    return _Checked(good, doubtful, before, lambda places: _events(parsed, rows, places))
+
+
+def _of_body(part: Records, places: range, checked: _Checked, arrival: Arrival, limits: Limits) -> Decoded:
+    """The good rows of a body, and its doubtful ones looked at one by one."""
+    first, last = int(checked.before[places.start]), int(checked.before[places.stop])
+    good = checked.good.table.slice(first, last - first)
+    doubtful = np.flatnonzero(checked.doubtful[places.start : places.stop]) + places.start
+    if not len(doubtful):
+        decoded = Decoded(pa.table({}), tuple(part.rejected), "fast", all_ids=bool(part.rows or part.rejected))
+        return finish(decoded, arrival).with_table(good)
+    slow = decode_rows(checked.events(doubtful.tolist()), arrival, limits.row_bytes)
+    rejected = sorted([*part.rejected, *slow.rejected], key=lambda row: row.index)
+    decoded = finish(replace(slow, rejected=tuple(rejected), path="mixed", all_ids=True), arrival)
+    tables = [table for table in (good, decoded.table) if table.num_rows]
+    return decoded.with_table(together(tables) if tables else pa.table({}))
+
+
+def _with_counts(found: list[Decoded | HubError], good: Decoded) -> list[Decoded | HubError]:
+    """The counts of the block as those of its first body: they are added up anyway."""
+    for place, one in enumerate(found):
+        if isinstance(one, Decoded):
+            found[place] = replace(
+                one,
+                redactions=one.redactions + good.redactions,
+                dropped_bodies=one.dropped_bodies + good.dropped_bodies,
+            )
+            break
+    return found
 
 
 def _columns(rows: Rows) -> Mapping[str, Column]:
@@ -140,23 +194,30 @@ def written(micros: int) -> str | int:
         return micros // 1000  # no time of the calendar: the row path says so
 
 
-def row_ids(tenant: str, parts: Sequence[bytes]) -> pa.Array:
+def row_ids(tenant: str, parts: Sequence[bytes], bodies: Sequence[int]) -> pa.Array:
     """An id for each row: uuid5 of the tenant and what identifies the row, the same whenever it comes again.
 
-    Parts that are equal are told apart by their order.
+    Parts of one body that are equal are told apart by their order.
     """
     base = hashlib.sha1(NAMESPACE.bytes + tenant.encode() + b"\x1f", usedforsecurity=False)
+    if len(set(parts)) < len(parts):
+        parts = list(_told_apart(parts, bodies))
     digests = []
-    seen: dict[bytes, int] = {}
     for part in parts:
-        again = seen[part] = seen.get(part, -1) + 1
         one = base.copy()
-        one.update(part if not again else part + b"\x1f" + str(again).encode())
+        one.update(part)
         digests.append(one.digest()[:16])
     values = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16).copy()
     values[:, 6] = values[:, 6] & 0x0F | 0x50
     values[:, 8] = values[:, 8] & 0x3F | 0x80
     return fixed(values)
+
+
+def _told_apart(parts: Sequence[bytes], bodies: Sequence[int]) -> Iterator[bytes]:
+    seen: dict[tuple[int, bytes], int] = {}
+    for key in zip(bodies, parts, strict=True):
+        again = seen[key] = seen.get(key, -1) + 1
+        yield key[1] if not again else key[1] + b"\x1f" + str(again).encode()
 
 
 def receipt_nanoseconds(arrival: Arrival) -> int:

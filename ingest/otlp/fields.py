@@ -59,19 +59,20 @@ class Fields:
         for name in sorted((name for name in known if name in meanings.FIELDS), key=_rank):
             column = attributes.column_of(known[name])
             self._field(name, column, meanings.FIELDS[name][1])
-        for name in known:
-            if name in meanings.OBJECTS:
-                self._object(attributes.column_of(known[name]), meanings.OBJECTS[name])
+        for name, members in meanings.OBJECTS.items():
+            if name in known:
+                self._object(attributes.column_of(known[name]), members)
 
     # --- attributes → fields
 
     def _messages(self) -> None:
         """Lists that were flattened."""
-        prefixes = tuple(meanings.MESSAGES)
-        for name, number in self._attributes.known.items():
-            if name.startswith(prefixes) and len(name) <= NAME_LENGTH:
+        prefixes, known = tuple(meanings.MESSAGES), self._attributes.known
+        # By name: which came first in a block must not matter.
+        for name in sorted(name for name in known if name.startswith(prefixes)):
+            if len(name) <= NAME_LENGTH:
                 prefix = next(prefix for prefix in prefixes if name.startswith(prefix))
-                column = self._attributes.column_of(number)
+                column = self._attributes.column_of(known[name])
                 if self.contents.flattened(meanings.MESSAGES[prefix], name[len(prefix) :], column.items()):
                     self._kept[column.entries] = False
         self.contents.unflatten()

@@ -1,6 +1,7 @@
 """What a field takes: a value as it is kept, or None for one that does not fit."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from ingest.decode.shape import COLUMN_FIELDS, TYPE_FIELDS
@@ -19,6 +20,7 @@ EXTRA: Final[Mapping[str, frozenset[str]]] = {"service_tier": CALLS}
 HELD: Final = frozenset({"first_token_at", "collection"})
 
 
+@cache
 def field_of(name: str) -> EventField:
     """A field of ``data``, of whatever type."""
     if name in COLUMN_FIELDS:

@@ -48,6 +48,16 @@ class Held:
         self.values.append(value)
         self.index[row] = len(self.values) - 1
 
+    def set_all(self, rows: Sequence[int], values: Sequence[Any]) -> None:
+        """Give rows a value each, whatever they had."""
+        self.index[np.array(rows, np.int64)] = np.arange(len(rows)) + len(self.values)
+        self.values.extend(values)
+
+    def lacking(self) -> list[bool]:
+        """Of each row whether it has no value."""
+        found: list[bool] = (self.index < 0).tolist()
+        return found
+
     def get(self, row: int) -> Any:
         """The value of a row, or None."""
         place = self.index[row]

@@ -30,22 +30,22 @@ _SEVERITIES: Final = (
 _Read = Callable[[Records, dict[str, Any], Origin], None]
 
 
-def read_spans(body: bytes, limits: Limits) -> Records:
+def read_spans(body: bytes, limits: Limits, attributes: Attributes) -> Records:
     """The spans of a request; see :func:`_read`."""
-    return _read(body, limits, ("resourceSpans", "scopeSpans", "spans"), _span)
+    return _read(body, limits, attributes, ("resourceSpans", "scopeSpans", "spans"), _span)
 
 
-def read_lines(body: bytes, limits: Limits) -> Records:
+def read_lines(body: bytes, limits: Limits, attributes: Attributes) -> Records:
     """The log lines of a request; see :func:`_read`."""
-    return _read(body, limits, ("resourceLogs", "scopeLogs", "logRecords"), _line)
+    return _read(body, limits, attributes, ("resourceLogs", "scopeLogs", "logRecords"), _line)
 
 
-def read_points(body: bytes, limits: Limits) -> Records:
+def read_points(body: bytes, limits: Limits, attributes: Attributes) -> Records:
     """The metric points of a request; see :func:`_read`."""
-    return _read(body, limits, ("resourceMetrics", "scopeMetrics", "metrics"), _metric)
+    return _read(body, limits, attributes, ("resourceMetrics", "scopeMetrics", "metrics"), _metric)
 
 
-def _read(body: bytes, limits: Limits, names: tuple[str, str, str], read: _Read) -> Records:
+def _read(body: bytes, limits: Limits, attributes: Attributes, names: tuple[str, str, str], read: _Read) -> Records:
     """Items that cannot be read are rejected one by one.
 
     Raises
@@ -61,7 +61,7 @@ def _read(body: bytes, limits: Limits, names: tuple[str, str, str], read: _Read)
         raise BadRequest(f"the body is not JSON: {error}") from None
     if not isinstance(request, dict) or not isinstance(request.get(names[0], []), list):
         raise BadRequest(f"the body must be a JSON object with an array {names[0]!r}")
-    records, large = Records(), len(body) > limits.row_bytes
+    records, large = Records(attributes), len(body) > limits.row_bytes
     for item, origin in _items(request, names, records.attributes):
         if records.count >= limits.rows:
             raise TooLarge(f"the body has more than {limits.rows} items; send it in parts", limit=limits.rows)

@@ -1,17 +1,21 @@
 """Lines of logs → ``log.record``; the result of an evaluation → ``evaluation.score``."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
+from core.errors import HubError
 from ingest.batch import Arrival, Decoded
 from ingest.decode.binary import fixed
+from ingest.joint import alone
 from ingest.limits import Limits
 from ingest.otlp import json, protobuf
+from ingest.otlp.bodies import Bodies, read_bodies
 from ingest.otlp.events import Rows, decoded_of, receipt_nanoseconds, row_ids, short
 from ingest.otlp.fields import Fields
 from ingest.otlp.fit import fit
-from ingest.otlp.records import Line, Records
+from ingest.otlp.records import Line
 
 _SEVERITIES: Final = ("trace", "debug", "info", "warn", "error", "fatal")
 _WORDS: Final = {"warning": "warn", "notice": "info", "information": "info", "critical": "fatal", "emergency": "fatal"}
@@ -26,16 +30,23 @@ _OF_EVALUATION: Final = {
 
 
 def decode_lines(body: bytes, arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None) -> Decoded:
-    """Decode an ``ExportLogsServiceRequest``; see :func:`ingest.otlp.spans.decode_spans`."""
-    records = (json if plain else protobuf).read_lines(body, limits)
-    return decoded_of(records, _rows(records, arrival, project), arrival, limits)
+    """Decode one body; see :func:`decode_lines_of`."""
+    return alone(decode_lines_of([body], arrival, limits, plain=plain, project=project))
 
 
-def _rows(records: Records, arrival: Arrival, project: str | None) -> Rows:
-    lines: list[Line] = records.rows
-    judged = _judgements(records)
+def decode_lines_of(
+    bodies: Sequence[bytes], arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None
+) -> list[Decoded | HubError]:
+    """Decode bodies that are an ``ExportLogsServiceRequest`` each; see :func:`ingest.otlp.spans.decode_spans_of`."""
+    read = read_bodies(bodies, (json if plain else protobuf).read_lines, limits)
+    return decoded_of(read, _rows(read, arrival, project), arrival, limits)
+
+
+def _rows(bodies: Bodies, arrival: Arrival, project: str | None) -> Rows:
+    lines: list[Line] = bodies.rows
+    judged = _judgements(bodies)
     types = ["evaluation.score" if row in judged else "log.record" for row in range(len(lines))]
-    fields = Fields(records.attributes, types)
+    fields = Fields(bodies.attributes, types)
     for row, line in enumerate(lines):
         if row in judged:
             for name, value in judged[row].items():
@@ -54,7 +65,7 @@ def _rows(records: Records, arrival: Arrival, project: str | None) -> Rows:
         fields=fields,
         time=np.array([min(line.time or now, 2**63 - 1) // 1000 for line in lines], np.int64),
         ready={
-            "id": row_ids(arrival.tenant, [line.written for line in lines]),
+            "id": row_ids(arrival.tenant, [line.written for line in lines], bodies.of_row),
             "trace_id": _ids(trace_ids, 16),
             # A line is no span: it hangs below the one in which it was written.
             "parent_span_id": _ids(span_ids, 8),
@@ -80,15 +91,15 @@ def _severity(line: Line) -> str | None:
     return word if word in _SEVERITIES else None
 
 
-def _judgements(records: Records) -> dict[int, dict[str, object]]:
+def _judgements(bodies: Bodies) -> dict[int, dict[str, object]]:
     """Rows that report a whole judgement → its fields."""
-    lines: list[Line] = records.rows
+    lines: list[Line] = bodies.rows
     rows = {row for row, line in enumerate(lines) if line.event_name == _EVALUATION}
     if not rows:
         return {}
     found: dict[int, dict[str, object]] = {row: {} for row in rows}
     for name, field in _OF_EVALUATION.items():
-        column = records.attributes.column(name)
+        column = bodies.attributes.column(name)
         for row, value in column.items() if column is not None else ():
             if row in rows and (fitting := fit(field, value)) is not None:
                 found[row][field] = fitting

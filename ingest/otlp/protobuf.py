@@ -20,22 +20,22 @@ _TEMPORALITY: Final = {1: "delta", 2: "cumulative"}
 _Read = Callable[[Records, bytes, Origin, Limits], None]
 
 
-def read_spans(body: bytes, limits: Limits) -> Records:
+def read_spans(body: bytes, limits: Limits, attributes: Attributes) -> Records:
     """The spans of an ``ExportTraceServiceRequest``; see :func:`_read`."""
-    return _read(body, limits, _span)
+    return _read(body, limits, attributes, _span)
 
 
-def read_lines(body: bytes, limits: Limits) -> Records:
+def read_lines(body: bytes, limits: Limits, attributes: Attributes) -> Records:
     """The lines of an ``ExportLogsServiceRequest``; see :func:`_read`."""
-    return _read(body, limits, _line)
+    return _read(body, limits, attributes, _line)
 
 
-def read_points(body: bytes, limits: Limits) -> Records:
+def read_points(body: bytes, limits: Limits, attributes: Attributes) -> Records:
     """The points of an ``ExportMetricsServiceRequest``; see :func:`_read`."""
-    return _read(body, limits, _metric)
+    return _read(body, limits, attributes, _metric)
 
 
-def _read(body: bytes, limits: Limits, read: _Read) -> Records:
+def _read(body: bytes, limits: Limits, attributes: Attributes, read: _Read) -> Records:
     """Items that cannot be read are rejected one by one.
 
     Raises
@@ -45,7 +45,7 @@ def _read(body: bytes, limits: Limits, read: _Read) -> Records:
     TooLarge
         More items than a body may have.
     """
-    records = Records()
+    records = Records(attributes)
     for item, origin in _items(body, records.attributes):
         if records.count >= limits.rows:
             raise TooLarge(f"the body has more than {limits.rows} items; send it in parts", limit=limits.rows)
@@ -91,6 +91,7 @@ _SPAN: Final = MESSAGES["Span"]
 
 def _span(records: Records, item: bytes, origin: Origin, _: Limits) -> None:
     span = _SPAN.FromString(item)
+    events, links = span.events, span.links
     pairs = records.attributes.encoded(span.attributes)
     if span.trace_state:
         pairs.append(records.attributes.number("w3c.tracestate", text_of(span.trace_state)))
@@ -110,8 +111,8 @@ def _span(records: Records, item: bytes, origin: Origin, _: Limits) -> None:
         span.end,
         status,
         message,
-        tuple([Event(one.time, text_of(one.name), _plain(one.attributes)) for one in span.events]),
-        tuple([Link(one.trace_id.hex(), one.span_id.hex(), _plain(one.attributes)) for one in span.links]),
+        tuple([Event(one.time, text_of(one.name), _plain(one.attributes)) for one in events]) if events else (),
+        tuple([Link(one.trace_id.hex(), one.span_id.hex(), _plain(one.attributes)) for one in links]) if links else (),
         origin.scope,
     )
     records.keep(row, origin, pairs)

@@ -83,12 +83,12 @@ class Origin(NamedTuple):
 class Records:
     """The rows of a body.
 
-    ``rows`` are of :class:`Span`, :class:`Line` or :class:`Point` and run beside those of ``attributes``; ``rejected``
-    are those that cannot be read, ``count`` is the number of all.
+    ``attributes`` are those of all bodies that are read together. ``rows`` are of :class:`Span`, :class:`Line` or
+    :class:`Point`; ``rejected`` are those that cannot be read, ``count`` is the number of all.
     """
 
+    attributes: Attributes
     rows: list[Any] = field(default_factory=list)
-    attributes: Attributes = field(default_factory=Attributes)
     rejected: list[Rejected] = field(default_factory=list)
     count: int = 0
 

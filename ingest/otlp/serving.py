@@ -18,19 +18,19 @@ _WORKER: Final = ("service.instance.id", "instance", "k8s.pod.name", "host.name"
 
 
 def samples(
-    points: Sequence[Point], times: Sequence[int], attributes: Attributes
+    points: Sequence[Point], times: Sequence[int], attributes: Attributes, bodies: Sequence[int]
 ) -> tuple[dict[int, dict[str, Any]], set[int]]:
-    """Rows that become samples, with their fields, and the rows that went into these."""
+    """Rows that become samples, with their fields, and the rows of the same body that went into these."""
     rows = [row for row, point in enumerate(points) if point.name.replace(":", "_") in _FIELDS]
     if not rows:
         return {}, set()
     workers, engines, models = (_texts(attributes, names) for names in (_WORKER, ("engine",), ("model_name",)))
-    first: dict[tuple[str, str, int], int] = {}
+    first: dict[tuple[int, str, str, int], int] = {}
     found: dict[int, dict[str, Any]] = {}
     merged: set[int] = set()
     for row in rows:
         worker = "/".join(part for part in (workers.get(row), engines.get(row)) if part) or "vllm"
-        carrier = first.setdefault((worker, models.get(row, ""), times[row]), row)
+        carrier = first.setdefault((bodies[row], worker, models.get(row, ""), times[row]), row)
         if carrier != row:
             merged.add(row)
         sample = found.setdefault(carrier, {"worker": worker[:256]})

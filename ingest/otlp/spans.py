@@ -5,15 +5,18 @@ from typing import Any, Final
 
 import numpy as np
 
+from core.errors import HubError
 from ingest.batch import Arrival, Decoded
 from ingest.decode.binary import fixed
+from ingest.joint import alone
 from ingest.limits import Limits
 from ingest.otlp import json, meanings, protobuf
-from ingest.otlp.attributes import Attributes
+from ingest.otlp.attributes import Attributes, Column, Ints
+from ingest.otlp.bodies import Bodies, read_bodies
 from ingest.otlp.calls import COUNTED, Call, nearest_above, repeats, reports_again
 from ingest.otlp.events import Rows, decoded_of, nanoseconds, receipt_nanoseconds, row_ids, short, written
 from ingest.otlp.fields import Fields
-from ingest.otlp.records import Event, Records, Span
+from ingest.otlp.records import Event, Span
 from ingest.otlp.values import Value
 from ingest.otlp.waiting import Waiting
 from schemas.columns import LABELS
@@ -36,32 +39,42 @@ _WAITING: Final = Waiting()
 
 
 def decode_spans(body: bytes, arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None) -> Decoded:
-    """Decode an ``ExportTraceServiceRequest``.
+    """Decode one body; see :func:`decode_spans_of`."""
+    return alone(decode_spans_of([body], arrival, limits, plain=plain, project=project))
+
+
+def decode_spans_of(
+    bodies: Sequence[bytes], arrival: Arrival, limits: Limits, *, plain: bool, project: str | None = None
+) -> list[Decoded | HubError]:
+    """Decode bodies that are an ``ExportTraceServiceRequest`` each: what becomes of each is what would alone.
 
     Parameters
     ----------
-    body, arrival, limits
+    bodies
+        Of one tenant.
+    arrival, limits
         As every decoder's.
     plain
         Whether it is JSON.
     project
         Project of spans that name none.
 
-    Raises
-    ------
-    BadRequest
-        No such request.
+    Returns
+    -------
+    list
+        Of each body what was read, or the error for its sender: ``BadRequest`` where it is no such request.
     """
-    records = (json if plain else protobuf).read_spans(body, limits)
-    return decoded_of(records, _Spans(records, arrival, project).rows(), arrival, limits)
+    read = read_bodies(bodies, (json if plain else protobuf).read_spans, limits)
+    return decoded_of(read, _Spans(read, arrival, project).rows(), arrival, limits)
 
 
 class _Spans:
-    """The spans of one body on their way."""
+    """The spans of some bodies on their way."""
 
-    def __init__(self, records: Records, arrival: Arrival, project: str | None) -> None:
-        self.spans: list[Span] = records.rows
-        self.attributes: Attributes = records.attributes
+    def __init__(self, bodies: Bodies, arrival: Arrival, project: str | None) -> None:
+        self.bodies = bodies
+        self.spans: list[Span] = bodies.rows
+        self.attributes: Attributes = bodies.attributes
         self.arrival = arrival
         self.project = project
         self.types, self.kinds = event_types(self.attributes, len(self.spans))
@@ -91,9 +104,11 @@ class _Spans:
 
     def _parents(self) -> list[int]:
         """The row of each span's parent, −1 where that is not in this body."""
-        places = {(span.trace_id, span.span_id): row for row, span in enumerate(self.spans)}
+        bodies = self.bodies.of_row
+        places = {(bodies[row], span.trace_id, span.span_id): row for row, span in enumerate(self.spans)}
         return [
-            places.get((span.trace_id, span.parent_span_id), -1) if span.parent_span_id else -1 for span in self.spans
+            places.get((bodies[row], span.trace_id, span.parent_span_id), -1) if span.parent_span_id else -1
+            for row, span in enumerate(self.spans)
         ]
 
     def _exceptional(self, row: int, span: Span) -> None:
@@ -139,23 +154,26 @@ class _Spans:
         counted = [one in COUNTED for one in self.types]
         for repeat in repeats(counted, parents, self._call):
             self._repeated(repeat.row, repeat.of)
-        self._of_earlier_requests(parents)
+        for places in self.bodies.ranges():  # one after the other: a wrapper may come with the next body
+            self._of_earlier_requests(places, parents)
 
-    def _of_earlier_requests(self, parents: list[int]) -> None:
+    def _of_earlier_requests(self, places: range, parents: list[int]) -> None:
         """The same where the call has come before its wrapper; calls without their wrapper are remembered."""
         tenant, now = self.arrival.tenant.encode() + b"\0", self.arrival.received_at.timestamp()
-        earlier = _WAITING.below([tenant + span.trace_id + span.span_id for span in self.spans], now)
-        for row, calls in earlier.items():
+        spans = self.spans[places.start : places.stop]
+        earlier = _WAITING.below([tenant + span.trace_id + span.span_id for span in spans], now)
+        for place, calls in earlier.items():
+            row = places[place]
             counted = [one in COUNTED for one in self.types]
             outer = row if counted[row] else nearest_above(row, counted, parents)
             if outer >= 0 and reports_again(self._call(outer), calls):
                 self._repeated(outer, calls[0].span_id)
             if outer < 0 or self.types[outer] not in COUNTED:
                 self._wait(tenant, outer if outer >= 0 else row, parents, calls, now)
-        if any(span.parent_span_id and above < 0 for span, above in zip(self.spans, parents, strict=True)):
+        if any(self.spans[row].parent_span_id and parents[row] < 0 for row in places):
             counted = [one in COUNTED for one in self.types]
-            for row, one in enumerate(counted):
-                if one and nearest_above(row, counted, parents) < 0:
+            for row in places:
+                if counted[row] and nearest_above(row, counted, parents) < 0:
                     self._wait(tenant, row, parents, None, now)
 
     def _wait(self, tenant: bytes, row: int, parents: list[int], calls: list[Call] | None, now: float) -> None:
@@ -259,18 +277,26 @@ class _Spans:
         fields = self.fields
         name, kind, model = (fields.field(one) for one in ("name", "kind", "model"))
         labels = {one: fields.field(label) for one, label in LABELS.items() if one in self.types and label != "index"}
+        unnamed = {one: held.lacking() for one, held in labels.items()}
+        no_model = model.lacking()
+        plain: list[int] = []
         for row, (span, event_type) in enumerate(zip(self.spans, self.types, strict=True)):
             label = labels.get(event_type)
             if label is name:
-                name.set(row, short(span.name) or "unnamed")
-                kind.set(row, self.kinds[row] or _KINDS[span.kind if 0 <= span.kind < 6 else 0])
+                plain.append(row)
                 continue
-            if event_type in COUNTED and model.index[row] < 0:
+            if event_type in COUNTED and no_model[row]:
                 model.set(row, fields.field("response_model").get(row) or "unknown")
-            if label is not None and label.index[row] < 0:
+            if label is not None and unnamed[event_type][row]:
                 label.set(row, short(span.name) or "unnamed")
             elif span.name:
                 fields.extra.append((row, "span.name", span.name))
+        name.set_all(plain, [short(self.spans[row].name) or "unnamed" for row in plain])
+        kinds = [self.spans[row].kind for row in plain]
+        kind.set_all(
+            plain,
+            [self.kinds[row] or _KINDS[one if 0 <= one < 6 else 0] for row, one in zip(plain, kinds, strict=True)],
+        )
 
     # --- columns
 
@@ -289,7 +315,9 @@ class _Spans:
             time=ends // _MICRO,
             ready={
                 "id": row_ids(
-                    self.arrival.tenant, [f"{span.trace_id.hex()}\x1f{span.span_id.hex()}".encode() for span in spans]
+                    self.arrival.tenant,
+                    [f"{span.trace_id.hex()}\x1f{span.span_id.hex()}".encode() for span in spans],
+                    self.bodies.of_row,
                 ),
                 "trace_id": fixed(trace_ids),
                 "span_id": fixed(span_ids),
@@ -301,20 +329,29 @@ class _Spans:
 
 def event_types(attributes: Attributes, rows: int) -> tuple[list[str], list[str]]:
     """Event type of each row, and the kind of its span where an attribute tells it."""
-    found: list[str] = [""] * rows
+    told = [""]
+    found = np.zeros(rows, np.int64)
     for name, meant in meanings.TYPES.items():
         column = attributes.column(name)
         if column is not None:
-            for row, value in column.items():
-                if not found[row] and isinstance(value, str):
-                    found[row] = meant.get(value.lower(), "")
+            meaning = [meant.get(value.lower(), "") if isinstance(value, str) else "" for value in column.values]
+            _tell(found, column, [len(told) + place if one else 0 for place, one in enumerate(meaning)])
+            told += meaning
     for name, event_type in meanings.SIGNS.items():
         column = attributes.column(name)
         if column is not None:
-            for row in column.rows.tolist():
-                found[row] = found[row] or event_type
-    parts = [one.partition("/") for one in found]
-    return [one[0] or "span" for one in parts], [one[2] for one in parts]
+            _tell(found, column, [len(told)] * len(column.values))
+            told.append(event_type)
+    parts = [one.partition("/") for one in told]
+    types, kinds = [one[0] or "span" for one in parts], [one[2] for one in parts]
+    places: list[int] = found.tolist()
+    return [types[place] for place in places], [kinds[place] for place in places]
+
+
+def _tell(found: Ints, column: Column, places: list[int]) -> None:
+    """Say of the rows of which nothing is known yet what the values of a column tell: 0 for nothing."""
+    free = found[column.rows] == 0
+    found[column.rows[free]] = np.array(places, np.int64)[column.index[free]]
 
 
 def _is_number(value: Any) -> bool:

@@ -104,3 +104,58 @@ def test_what_was_acknowledged_survives_kills_and_counts_once(hub: Hub) -> None:
     assert found.keys() - acknowledged - perhaps == {"the-last"}
     assert hub.visible() == len(found), "the rollups and what is behind them are all there is"
     assert hub.stop(PATIENCE) == 0
+
+
+def spans(sender: str, number: int, rows: int = 8) -> tuple[set[str], dict[str, Any]]:
+    """Names, and a request of spans that are called so."""
+    names = [f"{sender}-{number}-{row}" for row in range(rows)]
+    now = str(time.time_ns())
+    made = [
+        {"traceId": uuid.uuid5(uuid.NAMESPACE_URL, name).hex, "spanId": uuid.uuid5(uuid.NAMESPACE_URL, name).hex[:16]}
+        | {"name": name, "startTimeUnixNano": now, "endTimeUnixNano": now}
+        for name in names
+    ]
+    return set(names), {"resourceSpans": [{"scopeSpans": [{"spans": made}]}]}
+
+
+def post_spans(hub: Hub, request: dict[str, Any]) -> None:
+    headers = {"Authorization": f"Bearer {hub.key}"}
+    answer = httpx.post(f"{hub.url}/v1/traces", json=request, headers=headers, timeout=PATIENCE, trust_env=False)
+    assert (answer.status_code, answer.json()) == (200, {})
+
+
+def feed_spans(hub: Hub, sender: str) -> list[tuple[set[str], dict[str, Any]]]:
+    """Send until the hub is gone: what was sent, of which only the last was not acknowledged."""
+    sent = []
+    for number in range(100_000):
+        sent.append(spans(sender, number))
+        try:
+            post_spans(hub, sent[-1][1])
+        except httpx.TransportError:
+            return sent
+    raise AssertionError("the hub was never killed")
+
+
+def test_spans_of_many_senders_count_once_when_they_come_again_after_a_kill(hub: Hub) -> None:
+    wanted: set[str] = set()
+    for turn in range(2):
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            senders = [pool.submit(feed_spans, hub, f"{turn}-{number}") for number in range(12)]
+            # Not before their bodies have met in the doors.
+            until = time.monotonic() + 1 + turn * 0.37
+            while time.monotonic() < until:
+                post(hub, event(f"{turn}-steady"))
+            hub.kill()
+            sent = [sender.result() for sender in senders]
+        wanted |= {f"{turn}-steady"}.union(*(names for one in sent for names, _ in one))
+        hub.start(PATIENCE)
+        # Exporters repeat what was not answered; those whose answer was lost, what was. In other company than before.
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            again = [request for one in reversed(sent) for _, request in one[-3:]]
+            for done in [pool.submit(post_spans, hub, request) for request in again]:
+                done.result()
+    found = settled(hub, wanted)
+    assert wanted - found.keys() == set()
+    assert {name for name, count in found.items() if count != 1} == set()
+    assert hub.visible() == len(found)
+    assert hub.stop(PATIENCE) == 0

@@ -1,5 +1,6 @@
 """The log in memory, and an application with the doors mounted."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +18,7 @@ NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 
 class FakeLog:
-    """Keeps everything in lists; ``fail_with`` is raised by the next appends."""
+    """Keeps everything in lists; ``fail_with`` is raised by the next appends, which wait for ``hold``."""
 
     def __init__(self, clock: Clock, partitions: int = 1) -> None:
         self.clock = clock
@@ -25,6 +26,8 @@ class FakeLog:
         self.appends: list[list[NewRecord]] = []
         self.marks: dict[bytes, Mark] = {}
         self.fail_with: list[HubError] = []
+        self.hold: asyncio.Event | None = None
+        self.held = asyncio.Semaphore(0)
         self._partitions = partitions
 
     async def start(self) -> None: ...
@@ -37,6 +40,9 @@ class FakeLog:
         return self._partitions if topic == EVENTS else 1
 
     async def append(self, records: Sequence[NewRecord], mark: Mark | Sequence[Mark] | None = None) -> list[Position]:
+        if self.hold is not None:
+            self.held.release()
+            await self.hold.wait()
         if self.fail_with:
             raise self.fail_with.pop(0)
         for one in as_marks(mark):

@@ -12,11 +12,11 @@ from core.errors import BadRequest, HubError
 from ingest.batch import Decoded
 from ingest.otlp import meanings
 from ingest.otlp import spans as spans_module
-from ingest.otlp.logs import decode_lines
-from ingest.otlp.metrics import decode_points
-from ingest.otlp.spans import decode_spans
+from ingest.otlp.logs import decode_lines, decode_lines_of
+from ingest.otlp.metrics import decode_points, decode_points_of
+from ingest.otlp.spans import decode_spans, decode_spans_of
 from ingest.otlp.waiting import Waiting
-from schemas.arrow import LOG_SCHEMA
+from schemas.arrow import LOG_SCHEMA, widen
 from schemas.catalogue import EVENT_TYPES
 from tests.ingest.otlp.written import (
     ARRIVAL,
@@ -193,3 +193,64 @@ def test_good_spans_are_kept_and_the_others_counted(good: list[bool], plain: boo
     decoded = decode(traces(*made), plain=plain)
     assert [event["span_id"] for event in events(decoded)] == [span_id(n) for n, fine in enumerate(good, 1) if fine]
     assert [row.index for row in decoded.rejected] == [n for n, fine in enumerate(good) if not fine]
+
+
+#: Requests that share trace ids, wrappers and calls of other requests, workers and messages in parts.
+_CALL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 5}
+_PARTS = {"llm.input_messages.0.message.content": "a", "llm.input_messages.0.message.role": "user", "session.id": "s"}
+_SAME = {"name": "vllm:num_requests_running", "gauge": {"dataPoints": [{"asInt": "1", "timeUnixNano": str(ENDED)}]}}
+REQUESTS = {
+    "traces": [
+        BODIES["traces"][1],
+        traces(span(1, _CALL, parent=2)),
+        traces(span(2, _CALL, start_ms=1001, parent=3)),
+        traces(span(3, {"session.id": "t"}), span(4, _PARTS, parent=3), span(4, _PARTS), span(5, parent=4)),
+        traces(span(6, dict(reversed(_PARTS.items())), parent=3), span(7, {"user.id": "u"}, spanId="ab")),
+        traces(span(8, {"gen_ai.request.model": "m"}, endTimeUnixNano="1", startTimeUnixNano="1")),
+        traces(),
+    ],
+    "logs": [BODIES["logs"][1], logs(_LINE, _LINE), logs({**_LINE, "traceId": "ab"}, _LINE)],
+    "metrics": [
+        BODIES["metrics"][1],
+        metrics(_SAME, _SAME),
+        metrics(_SAME, {"name": "x", "sum": {"dataPoints": [{}]}}),
+    ],
+}
+_TOGETHER = {"traces": decode_spans_of, "logs": decode_lines_of, "metrics": decode_points_of}
+
+
+def outcome(found: Decoded | HubError) -> Any:
+    """All that a sender and the log see of a body."""
+    if isinstance(found, HubError):
+        return type(found), found.detail
+    rows = widen(found.table).to_pylist() if found.table.num_rows else []
+    return rows, found.rejected, found.path, found.all_ids
+
+
+@settings(quick, max_examples=200)
+@given(st.sampled_from(sorted(REQUESTS)), st.booleans(), st.data())
+def test_bodies_that_are_decoded_together_become_what_they_would_alone(
+    signal: str, plain: bool, data: st.DataObject
+) -> None:
+    bodies = []
+    for request in data.draw(st.lists(st.sampled_from(REQUESTS[signal]), min_size=1, max_size=6)):
+        body = orjson.dumps(request) if plain else as_protobuf(request) if next(iter(request.values())) else b""
+        cut = data.draw(st.none() | st.integers(0, len(body)))
+        bodies.append(body if cut is None else body[:cut] + data.draw(st.sampled_from([b"", b"\xff", body])))
+    decode_together = _TOGETHER[signal]
+    spans_module._WAITING = Waiting()  # type: ignore[misc]
+    together = [outcome(one) for one in decode_together(bodies, ARRIVAL, LIMITS, plain=plain)]
+    spans_module._WAITING = Waiting()  # type: ignore[misc]
+    singly = [outcome(decode_together([body], ARRIVAL, LIMITS, plain=plain)[0]) for body in bodies]
+    assert together == singly
+
+
+@quick
+@given(st.lists(spans, min_size=2, max_size=4), st.booleans())
+def test_any_attributes_together_are_what_they_are_alone(made: list[list[dict[str, Any]]], plain: bool) -> None:
+    requests = [traces(*(span(number, **one) for number, one in enumerate(spans, 1))) for spans in made]
+    bodies = [orjson.dumps(one) if plain else as_protobuf(one) for one in requests]
+    spans_module._WAITING = Waiting()  # type: ignore[misc]
+    together = [outcome(one) for one in decode_spans_of(bodies, ARRIVAL, LIMITS, plain=plain)]
+    spans_module._WAITING = Waiting()  # type: ignore[misc]
+    assert together == [outcome(decode_spans_of([body], ARRIVAL, LIMITS, plain=plain)[0]) for body in bodies]
