@@ -36,6 +36,7 @@ from ingest.intake import Intake
 from ingest.langfuse.held import SqlHeld
 from ingest.scrape.scraper import Scraper
 from query_api.endpoints import ENDPOINTS
+from query_api.health import Check
 from semantic.cache import Writes
 from semantic.layer import LayerConfig, SemanticLayer, Surroundings
 from semantic.sources import warehouse_sources
@@ -127,6 +128,9 @@ class Hub:
         if self.role in ("all", "ingest"):
             scraper = Scraper(wiring.scrape_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
             await self._part("scraper", scraper)
+        checks: dict[str, Check] = {"disk": disk.check} | ({"streams": streams.check} if streams else {})
+        if self.role in ("all", "ingest") and wiring.wants_grpc(settings):
+            checks["otlp_grpc"] = await self._otlp_grpc(intake, access, disk)
         services: dict[str, Any] = {
             "access": access,
             "clock": clock,
@@ -138,7 +142,7 @@ class Hub:
             "log": log,
             "live": self.live,
             "metrics": self.metrics,
-            "checks": {"disk": disk.check} | ({"streams": streams.check} if streams else {}),
+            "checks": checks,
             "price_table": streams.prices if streams else None,
             "unpriced": streams.unpriced if streams else None,
         }
@@ -200,6 +204,16 @@ class Hub:
         threads = max(1, (os.cpu_count() or 2) // 2)
         config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)
         return SemanticLayer(self.warehouse, warehouse_sources(partitions), self.clock, config, surroundings)
+
+    async def _otlp_grpc(self, intake: Intake, access: Access, disk: DiskWatch) -> Check:
+        """Open the door of an extra, which is imported only where it is wanted; tells whether it is open."""
+        from ingest.grpc.door import GrpcConfig, GrpcDoor
+
+        settings = self.settings
+        config = GrpcConfig(settings.host, settings.otlp_grpc_port, required=settings.otlp_grpc == "on")
+        door = GrpcDoor(config, intake, access, disk.admit)
+        await self._part("OTLP over gRPC", door)
+        return door.check
 
     def _held(self, access: Access) -> SqlHeld:
         """Observations that have begun and not ended, sealed."""

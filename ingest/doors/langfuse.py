@@ -12,11 +12,11 @@ from access.service import Access
 from access.web import require
 from core.errors import UnsupportedMediaType
 from ingest.batch import Arrival, Decoded, Receipt
-from ingest.body import decompress, read_body
+from ingest.body import decompress, once, read_body
 from ingest.doors.delivering import media_type_of, refuse_when_full
 from ingest.intake import Delivery, Intake
 from ingest.langfuse.held import Held
-from ingest.langfuse.ingestion import ingest, once, read_batch
+from ingest.langfuse.ingestion import ingest, read_batch
 from ingest.limits import Limits
 
 router = APIRouter(tags=["events in"])

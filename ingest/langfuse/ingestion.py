@@ -6,7 +6,7 @@
 4. What never ends is written as far as it is known, with the tenant's first batch after an hour.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,8 +161,3 @@ def _blame(receipt: Receipt, subjects: list[Subject], wrong: int, answers: Answe
         if error["index"] >= wrong:
             for item in subjects[error["index"] - wrong].items:
                 answers.errors[item] = (error["field"], error["reason"])
-
-
-async def once(body: bytes) -> AsyncIterator[bytes]:
-    """A stream of one piece."""
-    yield body
