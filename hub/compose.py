@@ -34,6 +34,7 @@ from hub.web import build_web
 from ingest.doors import DOORS
 from ingest.intake import Intake
 from ingest.langfuse.held import SqlHeld
+from ingest.langfuse.unended import Unended
 from ingest.scrape.scraper import Scraper
 from query_api.endpoints import ENDPOINTS
 from query_api.health import Check
@@ -131,11 +132,14 @@ class Hub:
         checks: dict[str, Check] = {"disk": disk.check} | ({"streams": streams.check} if streams else {})
         if self.role in ("all", "ingest") and wiring.wants_grpc(settings):
             checks["otlp_grpc"] = await self._otlp_grpc(intake, access, disk)
+        held = self._held(access)
+        if self.role != "streams":
+            await self._part("unended observations", Unended(held, intake, clock, self.metrics))
         services: dict[str, Any] = {
             "access": access,
             "clock": clock,
             "intake": intake,
-            "held": self._held(access),
+            "held": held,
             "admit": disk.admit,
             "semantic": layer,
             "warehouse": self.warehouse,

@@ -1,8 +1,6 @@
 """``POST /api/public/ingestion``: what Langfuse's own clients send, with the hub's key as their secret key."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -11,13 +9,11 @@ from access.principal import Principal
 from access.service import Access
 from access.web import require
 from core.errors import UnsupportedMediaType
-from ingest.batch import Arrival, Decoded, Receipt
-from ingest.body import decompress, once, read_body
+from ingest.body import decompress, read_body
 from ingest.doors.delivering import media_type_of, refuse_when_full
-from ingest.intake import Delivery, Intake
+from ingest.intake import Intake
 from ingest.langfuse.held import Held
-from ingest.langfuse.ingestion import ingest, read_batch
-from ingest.limits import Limits
+from ingest.langfuse.ingestion import delivering, ingest, read_batch
 
 router = APIRouter(tags=["events in"])
 
@@ -77,17 +73,7 @@ async def post_batch(
         wire = await read_body(request.stream(), take, intake.limits.body_bytes)
         plain = await asyncio.to_thread(decompress, wire, request.headers.get("content-encoding", ""), intake.limits)
         batch = read_batch(plain, intake.limits.rows)
-
-        async def deliver(decoder: Callable[[bytes, Arrival, Limits], Decoded]) -> Receipt:
-            # Retries are known by the ids of the events: the batch's own bytes say nothing of what was held before.
-            def unmarked(plain: bytes, arrival: Arrival, limits: Limits) -> Decoded:
-                return replace(decoder(plain, arrival, limits), all_ids=False)
-
-            def admit(rows: int) -> None:
-                access.limits.take_events(principal, rows)
-
-            return await intake.take(Delivery(principal.tenant, "langfuse", once(wire), "", None, unmarked, admit))
-
+        deliver = delivering(intake, principal.tenant, wire, lambda rows: access.limits.take_events(principal, rows))
         capture = access.settings(principal.tenant).content_capture
         answers = await ingest(batch, principal.tenant, held, deliver, capture=capture)
     return Response(answers.to_json(), 207, media_type="application/json")

@@ -20,6 +20,9 @@ _CACHE_READ: Final = ("input_cached_tokens", "cache_read_input_tokens", "input_c
 _CACHE_WRITE: Final = ("cache_creation_input_tokens", "input_cache_creation", "cache_write_input_tokens")
 _REASONING: Final = ("output_reasoning_tokens", "output_reasoning")
 
+#: Attribute of an observation that was written without its end.
+UNENDED: Final = "llm_hub.unended"
+
 #: Field of the event → field of the item, for errors.
 NAMES: Final = {
     "time": "body.endTime",
@@ -168,6 +171,8 @@ def _score(event: dict[str, Any], subject: Subject) -> dict[str, Any]:
 
 def _attributes(body: Mapping[str, Any], trace: Mapping[str, Any] | None, subject: Subject) -> dict[str, Any]:
     found = {"trace_name": (body if subject.kind == "trace" else trace or {}).get("name")}
+    if not subject.ended:
+        found[UNENDED] = "true"
     found |= {name: body.get(name) for name in ("release", "version", "tags", "level")}
     found |= {name: value for name, value in _metadata(body).items() if _short(value)}
     return {name: value for name, value in list(found.items())[:_MOST] if value is not None}
