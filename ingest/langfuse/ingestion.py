@@ -168,7 +168,8 @@ def _decoder(subjects: list[Subject], wrong: list[tuple[RowInvalid, Any]], trace
                 raise wrong[row["at"]][0]
             subject = subjects[row["at"] - len(wrong)]
             trace = traces.get(str(subject.body.get("traceId")))
-            event = {name: value for name, value in event_of(subject, trace).items() if value is not None}
+            made = event_of(subject, trace, arrival.tenant)
+            event = {name: value for name, value in made.items() if value is not None}
             event.setdefault("time", arrival.received_at.isoformat())
             return [Translated(event, NAMES)]
 

@@ -4,6 +4,7 @@ What does not fit its field (text for a number, a name that is too long) stays a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from ingest.otlp import meanings
 from ingest.otlp.attributes import Attributes, Ints
 from ingest.otlp.attributes import Column as Given
 from ingest.otlp.contents import Contents
-from ingest.otlp.dialects.dialect import MORE, Field
+from ingest.otlp.dialects.dialect import MORE, Convert, Field
 from ingest.otlp.fit import CALLS, ENVELOPE, EXTRA, HELD, OF_CALLS, field_of, fit, place_of
 from ingest.otlp.held import Held
 from ingest.otlp.values import Value, as_json, as_text
@@ -62,6 +63,9 @@ class Fields:
         for name in known:
             if name in meanings.OBJECTS:
                 self._object(attributes.column_of(known[name]), meanings.OBJECTS[name])
+        for name, reader in meanings.READERS.items():
+            if name in known:
+                self._read(attributes.column_of(known[name]), reader)
 
     # --- attributes → fields
 
@@ -114,7 +118,15 @@ class Fields:
     def _object(self, column: Given, members: Mapping[str, str]) -> None:
         """Members of an object that are fields; the attribute itself is kept."""
         objects = [_parsed(value) for value in column.values]
-        for member, target in members.items():
+        self._members(column, members.items(), objects)
+
+    def _read(self, column: Given, reader: Convert) -> None:
+        """The same where the members are not the fields as they are."""
+        objects = [reader(_parsed(value)) for value in column.values]
+        self._members(column, [(name, name) for name in dict.fromkeys(chain(*objects))], objects)
+
+    def _members(self, column: Given, members: Iterable[tuple[str, str]], objects: Sequence[Mapping[str, Any]]) -> None:
+        for member, target in members:
             values = [fit(target, value.get(member)) for value in objects]
             allowed = self._allowed(target)
             among = np.ones(len(column.rows), np.bool_) if allowed is None else allowed[column.rows]

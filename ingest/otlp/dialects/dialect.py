@@ -46,6 +46,8 @@ class Dialect:
         Attribute whose mere presence tells the event type, where no attribute of ``types`` does.
     objects
         Attribute that holds an object of JSON → its members that are fields; the attribute is kept.
+    readers
+        Attribute that holds an object of JSON whose members are not fields as they are → what makes fields of it.
     messages
         Prefix of attributes that hold a list flattened (``llm.input_messages.0.message.role``) → field.
     wrappers
@@ -60,6 +62,7 @@ class Dialect:
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     signs: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    readers: Mapping[str, Convert] = field(default_factory=dict)
     messages: Mapping[str, str] = field(default_factory=dict)
     wrappers: frozenset[str] = frozenset()
     events: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ingest.langfuse.usage import tokens_of
 from ingest.otlp.dialects.dialect import MORE, Dialect, Field
 
 DIALECT: Final = Dialect(
@@ -29,17 +30,10 @@ DIALECT: Final = Dialect(
         "langfuse.trace.output": MORE,
     },
     objects={
-        "langfuse.observation.usage_details": {
-            "input": "input_tokens",
-            "output": "output_tokens",
-            "cache_read_input_tokens": "cache_read_input_tokens",
-            "input_cached_tokens": "cache_read_input_tokens",
-            "cache_creation_input_tokens": "cache_write_input_tokens",
-            "output_reasoning_tokens": "reasoning_output_tokens",
-        },
         "langfuse.observation.cost_details": {"total": "cost_usd"},
         "langfuse.observation.model.parameters": {"temperature": "temperature", "max_tokens": "max_tokens"},
     },
+    readers={"langfuse.observation.usage_details": tokens_of},
     types={
         "langfuse.observation.type": {
             "generation": "llm.request",

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy import delete, select
 
 from core.clock import ManualClock
 from core.errors import SlowDown
+from core.ids import derived_id
 from core.metrics import Metrics
 from ingest.decode.explain import RowInvalid
 from ingest.intake import Intake
@@ -24,6 +26,7 @@ from ingest.langfuse.events import event_id_of, event_of, span_hex, trace_hex
 from ingest.langfuse.held import PATIENCE, SqlHeld
 from ingest.langfuse.items import TYPES, Subject, join, read_item
 from ingest.langfuse.unended import Unended
+from ingest.langfuse.usage import tokens_of
 from storage.metadata.database import Metadata
 from storage.metadata.models import HeldObservation, Tenant
 from tests.ingest.fakes import NOW, FakeLog, reverse
@@ -304,6 +307,78 @@ async def test_wrong_items_are_named_and_the_others_kept(sends: Callable[..., An
     assert len(orjson.loads(reverse(letter))["rows"]) == 7
 
 
+SCORES = "/api/public/scores"
+
+
+async def test_scores_by_themselves(client: httpx.AsyncClient, sends: Any, log: FakeLog) -> None:
+    trace, observation = "a" * 32, "b" * 16  # as clients that speak OTLP have them
+    score = {"traceId": trace, "observationId": observation, "name": "faith", "value": 0.8, "timestamp": moment()}
+    one = await client.post(SCORES, json={**score, "id": "c-1"})
+    assert (one.status_code, one.json()) == (200, {"id": "c-1"})
+    many = await client.post(SCORES, json=[{"name": "tone", "value": "kind"}, {"name": "safe", "value": 1}])
+    assert (many.status_code, many.json()) == (202, {"message": "Accepted"})
+    mixed = await client.post(SCORES, json=[{"id": "c-2", "name": "n"}, {"name": "ok", "value": 1}, 17])
+    told = mixed.json()
+    assert (mixed.status_code, told["accepted"], told["rejected"]) == (207, 1, 2)
+    assert [error["message"].split(" ")[0] for error in told["errors"]] == ["body", "data"]
+    faith, tone, safe, good = [event for event in log.events() if event["type"] == "evaluation.score"]
+    assert (faith["trace_id"].hex(), faith["parent_span_id"].hex(), faith["score"]) == (trace, observation, 0.8)
+    assert orjson.loads(faith["data"])["target_event_id"] == str(derived_id("acme", trace, observation))
+    assert (tone["label"], safe["score"], good["score"]) == ("kind", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b"17", 400), (b"[]", 202), (b'{"name": "n"}', 422), (b'{"id": "", "value": 1, "name": "n"}', 200)],
+)
+async def test_what_is_no_score(client: httpx.AsyncClient, sends: Any, body: bytes, status: int) -> None:
+    answer = await client.post(SCORES, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+
+
+async def test_too_many_scores(client: httpx.AsyncClient, sends: Any, intake: Intake) -> None:
+    intake.limits = replace(intake.limits, rows=2)
+    assert (await client.post(SCORES, json=[{}, {}, {}])).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"input": 300, "input_cached_tokens": 512, "output": 90, "output_reasoning": 6}, (812, 96, 512, None, 6)),
+        ({"input": 1, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 4}, (7, None, 4, 2, None)),
+        ({"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150}, (120, 30, None, None, None)),
+        (
+            {
+                "prompt_tokens": 120,
+                "completion_tokens": 30,
+                "prompt_tokens_details": {"cached_tokens": 64},
+                "completion_tokens_details": {"reasoning_tokens": 10},
+            },
+            (120, 30, 64, None, 10),
+        ),
+        ({"input": 120, "output": 30, "total": 150, "cache_read_input_tokens": 64}, (120, 30, 64, None, None)),
+        ({"input": 56, "output": 30, "total": 150, "input_cached_tokens": 64}, (120, 30, 64, None, None)),
+        (
+            {"input": 90, "output": 30, "total": 150, "cache_read_input_tokens": 30, "cache_creation_input_tokens": 9},
+            (120, 30, 30, 9, None),
+        ),
+        ({"promptTokens": 1, "completionTokens": 2, "prompt_tokens_details": None}, (1, 2, None, None, None)),
+        ({"input": "many", "output": True}, ("many", True, None, None, None)),
+        ({}, (None,) * 5),
+    ],
+)
+def test_tokens(usage: dict[str, Any], tokens: tuple[Any, ...]) -> None:
+    found = tokens_of(usage)
+    names = ("input", "output", "cache_read_input", "cache_write_input", "reasoning_output")
+    assert tuple(found.get(f"{name}_tokens") for name in names) == tokens
+
+
+def test_parameters_are_figures_or_nothing() -> None:
+    for value, expected in (("0.2", 0.2), (1, 1.0), ("inf", None), ("warm", None), (True, None), ([], None)):
+        subject = Subject("generation", "g", {"modelParameters": {"temperature": value}, "startTime": moment()})
+        assert event_of(subject, None, "acme")["data"]["temperature"] == expected
+
+
 @pytest.mark.parametrize(
     ("body", "status"), [(b"{", 400), (b"[]", 400), (b'{"batch": {}}', 400), (b'{"batch": []}', 207)]
 )
@@ -404,7 +479,7 @@ def test_any_item_becomes_an_event_or_is_refused(items: Sequence[Any]) -> None:
 
     for subject in join(read()):
         try:
-            assert event_of(subject, {"name": "t"} if "traceId" in subject.body else None)["type"]
+            assert event_of(subject, {"name": "t"} if "traceId" in subject.body else None, "acme")["type"]
         except RowInvalid as error:
             json.dumps(error.field)
     assert isinstance(START, datetime)

@@ -331,7 +331,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any], dict[str, Any]]] = [
         {
             "langfuse.observation.type": "generation",
             "langfuse.observation.model.name": "gpt-4o",
-            "langfuse.observation.usage_details": '{"input": 100, "output": 20, "input_cached_tokens": 10}',
+            "langfuse.observation.usage_details": '{"input": 90, "output": 20, "input_cached_tokens": 10}',
             "langfuse.observation.cost_details": '{"total": 0.02}',
             "langfuse.observation.completion_start_time": "2026-11-20T12:28:59.400Z",
             "langfuse.observation.input": '[{"role":"user","content":"Where is my order?"}]',
