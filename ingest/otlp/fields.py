@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from ingest.decode.attributes import maps
@@ -19,10 +18,10 @@ from ingest.otlp import meanings
 from ingest.otlp.attributes import Attributes, Ints
 from ingest.otlp.attributes import Column as Given
 from ingest.otlp.contents import Contents
-from ingest.otlp.dialects.dialect import MORE, Convert, Field
+from ingest.otlp.dialects.dialect import MORE, Convert, Field, object_of
 from ingest.otlp.fit import CALLS, ENVELOPE, EXTRA, HELD, OF_CALLS, field_of, fit, place_of
 from ingest.otlp.held import Held
-from ingest.otlp.values import Value, as_json, as_text
+from ingest.otlp.values import as_json, as_text
 from schemas.envelope import MAX_ATTRIBUTE_LENGTH, MAX_ATTRIBUTES
 from schemas.fields import NAME_LENGTH
 
@@ -117,12 +116,12 @@ class Fields:
 
     def _object(self, column: Given, members: Mapping[str, str]) -> None:
         """Members of an object that are fields; the attribute itself is kept."""
-        objects = [_parsed(value) for value in column.values]
+        objects = [object_of(value) for value in column.values]
         self._members(column, members.items(), objects)
 
     def _read(self, column: Given, reader: Convert) -> None:
         """The same where the members are not the fields as they are."""
-        objects = [reader(_parsed(value)) for value in column.values]
+        objects = [reader(value) for value in column.values]
         self._members(column, [(name, name) for name in dict.fromkeys(chain(*objects))], objects)
 
     def _members(self, column: Given, members: Iterable[tuple[str, str]], objects: Sequence[Mapping[str, Any]]) -> None:
@@ -246,12 +245,3 @@ def texts_of(parts: Mapping[int, list[bytes]], rows: int) -> pa.Array | None:
 
 def _rank(name: str) -> int:
     return meanings.FIELDS[name][0]
-
-
-def _parsed(value: Value) -> dict[str, Any]:
-    if isinstance(value, str) and value.startswith("{"):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return {}
-    return value if isinstance(value, dict) else {}

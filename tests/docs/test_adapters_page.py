@@ -41,7 +41,7 @@ def call_back(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
         now = time.time()
         payload = {"model": "gpt-4o", "call_type": "acompletion", "startTime": now - 1, "endTime": now}
         await namespace["hub"].async_log_success_event({"standard_logging_object": payload}, None, None, None)
-        await namespace["hub"].http.aclose()
+        namespace["hub"].http.close()
 
     asyncio.run(send())
     until = time.monotonic() + 60
