@@ -75,7 +75,7 @@ def event_of(subject: Subject, trace: Mapping[str, Any] | None, tenant: str) -> 
     }
     match subject.kind:
         case "score":
-            return _score(event, subject, tenant)
+            return _score(event, subject, tenant, has_trace=trace is not None)
         case "log":
             event |= {"type": "log.record", "time": _time(subject, "timestamp")}
             event["data"] |= {"body": body.get("log", body), "severity": "debug"}
@@ -134,7 +134,7 @@ def _usage(data: dict[str, Any], body: Mapping[str, Any]) -> None:
     data["cost_usd"] = costs.get("total", plain.get("totalCost"))
 
 
-def _score(event: dict[str, Any], subject: Subject, tenant: str) -> dict[str, Any]:
+def _score(event: dict[str, Any], subject: Subject, tenant: str, *, has_trace: bool) -> dict[str, Any]:
     body = subject.body
     value, observation = body.get("value"), _text(body.get("observationId"))
     data = {**event["data"], "evaluator": body.get("name"), "explanation": body.get("comment")}
@@ -153,6 +153,7 @@ def _score(event: dict[str, Any], subject: Subject, tenant: str) -> dict[str, An
         )
     elif event["trace_id"]:
         data["target_event_id"] = event_id_of("trace", str(body.get("traceId")))
+        event["parent_span_id"] = span_hex(f"trace:{body.get('traceId')}") if has_trace else None
     return {**event, "type": "evaluation.score", "time": _time(subject, "timestamp"), "data": data}
 
 
