@@ -108,7 +108,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
             processes = {
                 name: subprocess.Popen(
                     [
-                        Path(environments) / run.venv / "bin" / "python",
+                        f"{environments}/{run.venv}/bin/python",
                         f"tests/clients/{run.script}.py",
                         *run.arguments,
                     ],
