@@ -186,7 +186,7 @@ def test_langfuse_in_batches(sent: Sent) -> None:
     shape, spans = sent.tree(name, trace_hex(told["by_hand"]))
     answer = ("llm.request gpt-4o", ["evaluation.score faithfulness"])
     inner = ["span cache-miss", answer, "llm.request gpt-4o"]
-    assert shape == [("span support", ["evaluation.score tone", ("span retrieve", inner)])]
+    assert shape == [("span support", [("span retrieve", inner), "evaluation.score tone"])]
     call = spans["llm.request gpt-4o"]
     assert call["data"]["temperature"] == 0.2
     assert 0 < call["data"]["time_to_first_token_ms"] < call["duration_ms"]
