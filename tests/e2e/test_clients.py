@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.common import ROOT, Hub
 from ingest.langfuse.events import trace_hex
+from tests.docs.test_adapters_page import variables
 from tests.docs.test_guides import GRPC, grpc_address
 from tests.e2e import providers
 from tests.hub.running import PATIENCE
@@ -31,21 +32,21 @@ MEASURES = ["requests", "errors", "input_tokens", "cache_read_input_tokens", "ou
 
 @dataclass
 class Run:
-    """A script of tests/clients: the environment that it runs in, what it is told, and how it reaches the hub."""
+    """A script of tests/clients: where it runs, what it is told, and which variables of the page it has."""
 
     venv: str
     script: str
     arguments: tuple[str, ...] = ()
-    opentelemetry: str = ""
+    recipe: str = "langfuse"
 
 
 RUNS = {
     "langfuse 2": Run("langfuse-2", "langfuse_batches"),
     "langfuse 4": Run("litellm", "langfuse_otlp"),
     "langfuse 5": Run("langfuse-5", "langfuse_otlp"),
-    "litellm, the hub's callback": Run("litellm", "litellm_calls", ("hub", "u-hub")),
-    "litellm, otel by HTTP": Run("litellm", "litellm_calls", ("otel", "u-http"), "otlp_http"),
-    "litellm, otel by gRPC": Run("litellm", "litellm_calls", ("otel", "u-grpc"), "otlp_grpc"),
+    "litellm, the hub's callback": Run("litellm", "litellm_calls", ("hub", "u-hub"), ""),
+    "litellm, otel by HTTP": Run("litellm", "litellm_calls", ("otel", "u-http"), "litellm-http"),
+    "litellm, otel by gRPC": Run("litellm", "litellm_calls", ("otel", "u-grpc"), "litellm-grpc"),
     "litellm, langfuse": Run("litellm", "litellm_calls", ("langfuse", "u-langfuse")),
     "litellm, langfuse_otel": Run("litellm", "litellm_calls", ("langfuse_otel", "u-langfuse-otel")),
 }
@@ -113,7 +114,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
                         *run.arguments,
                     ],
                     cwd=ROOT,
-                    env=environment(hub, keys[name], provider, run.opentelemetry),
+                    env=environment(hub, keys[name], provider, run.recipe),
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -137,17 +138,13 @@ def tenant(hub: Hub, name: str) -> str:
         return str(client.post("/v1/keys", json=wanted).json()["key"])
 
 
-def environment(hub: Hub, key: str, provider: str, opentelemetry: str) -> dict[str, str]:
-    """What a user would set, and nothing else."""
+def environment(hub: Hub, key: str, provider: str, recipe: str) -> dict[str, str]:
+    """What the page of adapters tells a user to set, and nothing else."""
     found = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     found |= {"PROVIDER": provider, "NO_PROXY": "127.0.0.1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     found |= {"LLM_HUB_URL": hub.url, "LLM_HUB_KEY": key}
-    found |= {"LANGFUSE_HOST": hub.url, "LANGFUSE_SECRET_KEY": key, "LANGFUSE_PUBLIC_KEY": "pk-any"}
-    if opentelemetry:
-        address = hub.url if opentelemetry == "otlp_http" else f"http://{grpc_address(hub)}"
-        found |= {"OTEL_EXPORTER_OTLP_PROTOCOL": opentelemetry, "OTEL_EXPORTER_OTLP_ENDPOINT": address}
-        found["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer {key}"
-    return found
+    told = variables(recipe, found) if recipe else {}
+    return found | {name: value.replace("127.0.0.1:4317", grpc_address(hub)) for name, value in told.items()}
 
 
 @pytest.mark.parametrize(
