@@ -56,8 +56,8 @@ async def run(
     """One door under full load; events a second from the first request until all are visible."""
     with fresh_hub(**settings) as hub:
         idle = hub.resident_mb()
-        await drive(hub.url, hub.key, lambda number: NdjsonBody(1000, 900 + number), seconds=1, connections=2)
-        before, cpu = await settle(hub), hub.cpu_seconds()
+        warm = await drive(hub.url, hub.key, lambda number: NdjsonBody(1000, 900 + number), seconds=1, connections=2)
+        before, cpu = await settle(hub, warm.events), hub.cpu_seconds()
         bodies = {number: make(number) for number in range(connections)}
         samples: list[tuple[float, int]] = []
         stop, began = asyncio.Event(), time.monotonic()
