@@ -121,7 +121,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
                 )
                 for name, run in RUNS.items()
             }
-            outputs = {name: process.communicate(timeout=PATIENCE) for name, process in processes.items()}
+            outputs = {name: process.communicate(timeout=3 * PATIENCE) for name, process in processes.items()}
         failed = {name: outputs[name][1] for name, process in processes.items() if process.returncode}
         assert not failed
         yield Sent(hub, keys, {name: json.loads(out) if out else None for name, (out, _) in outputs.items()})
