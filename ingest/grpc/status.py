@@ -23,7 +23,7 @@ def status_of(error: HubError) -> tuple[grpc.StatusCode, str, Metadata]:
     after that time. It stands in ``grpc-status-details-bin``, where the specification wants it, and where Python's
     exporter looks for it. What would be refused again is told by codes that exporters do not repeat.
     """
-    code, message = code_of(error), error.detail[:_LONGEST]
+    code, message = code_of(error), error.detail[:_LONGEST].encode(errors="replace").decode()
     status = MESSAGES["RpcStatus"](code=code, message=message)
     more: Metadata = ()
     if code == grpc.StatusCode.UNAVAILABLE.value[0]:

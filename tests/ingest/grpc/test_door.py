@@ -208,6 +208,7 @@ async def test_a_call_without_a_message(door: GrpcDoor) -> None:
         (Retryable("down"), Code.UNAVAILABLE, 1.0),
         (Conflict("being written"), Code.ABORTED, None),
         (Forbidden("f" * 5000), Code.PERMISSION_DENIED, None),
+        (Forbidden("\ud800 ü\n"), Code.PERMISSION_DENIED, None),
     ],
 )
 async def test_trouble_and_whether_to_come_again(
