@@ -1,6 +1,7 @@
 """The FastAPI dependency that every door and endpoint uses, and the session cookie."""
 
 import base64
+from collections.abc import Sequence
 
 from fastapi import Request, Response
 from fastapi.openapi.models import HTTPBearer
@@ -17,7 +18,7 @@ SESSION_COOKIE = "llm_hub_session"
 CSRF_HEADER, CSRF_VALUE = "x-requested-with", "llm-hub"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_MISSING = "Send a key: 'Authorization: Bearer lh_…' or 'X-API-Key: lh_…' (llm-hub keys create makes one)."
+MISSING = "Send a key: 'Authorization: Bearer lh_…' or 'X-API-Key: lh_…' (llm-hub keys create makes one)."
 _AMBIGUOUS = "Send one credential, once: 'Authorization: Bearer lh_…' or 'X-API-Key: lh_…'."
 _SCHEME = "Write the header as 'Authorization: Bearer lh_…'."
 _BASIC = "Send Basic credentials as base64 of 'user:lh_…': the hub's key is the password (Langfuse's secret key)."
@@ -43,9 +44,13 @@ class Require(SecurityBase):
         access: Access = request.app.state.access
         principal = await identify(request, access, basic=self.basic, bare=self.bare)
         request.state.principal = principal
+        self.admit(principal, access)
+        return principal
+
+    def admit(self, principal: Principal, access: Access) -> None:
+        """Raise unless the caller may come in now; counts the request."""
         self._check(principal)
         access.limits.take_request(principal)
-        return principal
 
     def _check(self, principal: Principal) -> None:
         if self.scopes and principal.scopes.isdisjoint(self.scopes):
@@ -74,12 +79,14 @@ def require(*scopes: str, role: str = Role.VIEWER, basic: bool = False, bare: bo
 
 async def identify(request: Request, access: Access, *, basic: bool = False, bare: bool = False) -> Principal:
     """Who sends a request; raises :class:`Unauthenticated`, or :class:`Forbidden` for a forged page request."""
-    secret = _secret(request, basic=basic, bare=bare)
+    headers = request.headers
+    bearers, plain = headers.getlist("authorization"), headers.getlist("x-api-key")
+    secret = secret_of(bearers, plain, basic=basic, bare=bare)
     if secret is not None:
         return await access.authenticate(secret)
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie is None:
-        raise Unauthenticated(_MISSING)
+        raise Unauthenticated(MISSING)
     principal = await access.authenticate_session(cookie)
     _refuse_cross_site(request)
     return principal
@@ -107,9 +114,16 @@ def clear_session_cookie(response: Response) -> None:
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
 
 
-def _secret(request: Request, *, basic: bool, bare: bool) -> str | None:
-    headers = request.headers
-    bearers, plain = headers.getlist("authorization"), headers.getlist("x-api-key")
+def secret_of(bearers: Sequence[str], plain: Sequence[str], *, basic: bool = False, bare: bool = False) -> str | None:
+    """The key that a caller sends, if any; raises :class:`Unauthenticated` where it is not written as one.
+
+    Parameters
+    ----------
+    bearers, plain
+        The values of ``Authorization`` and of ``X-API-Key``.
+    basic, bare
+        See :func:`require`.
+    """
     if not bearers and not plain:
         return None
     if len(bearers) + len(plain) > 1:

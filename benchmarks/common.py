@@ -89,7 +89,11 @@ class Hub:
         command = [sys.executable, "-m", "hub", "up", "--data-dir", str(self.folder), "--port", port]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, **self.settings}, stdout=log, stderr=subprocess.STDOUT
+                command,
+                cwd=ROOT,
+                env={"LLM_HUB_OTLP_GRPC": "off", **os.environ, **self.settings},
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         while not self._ready():
             if self.process.poll() is not None or time.monotonic() - began > timeout:

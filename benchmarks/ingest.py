@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.common import ROOT, Hub, fresh_hub, machine, options, percentile, report
-from benchmarks.load import ArrowBody, Body, GzipBody, NdjsonBody, drive
+from benchmarks.load import ArrowBody, Body, GzipBody, NdjsonBody, Poster, drive
 
 PLAIN_TABLE = """
 CREATE TABLE plain (
@@ -45,18 +45,31 @@ async def watch(hub: Hub, samples: list[tuple[float, int]], stop: asyncio.Event)
             continue
 
 
-async def run(make: Callable[[int], Body], seconds: float, connections: int, encoding: str = "") -> dict[str, float]:
+async def run(
+    make: Callable[[int], Body],
+    seconds: float,
+    connections: int,
+    encoding: str = "",
+    connect: Callable[[str, str, Body, str], Poster] | None = None,
+    **settings: str,
+) -> dict[str, float]:
     """One door under full load; events a second from the first request until all are visible."""
-    with fresh_hub() as hub:
+    with fresh_hub(**settings) as hub:
         idle = hub.resident_mb()
-        await drive(hub.url, hub.key, lambda number: NdjsonBody(1000, 900 + number), seconds=1, connections=2)
-        before, cpu = await settle(hub), hub.cpu_seconds()
+        warm = await drive(hub.url, hub.key, lambda number: NdjsonBody(1000, 900 + number), seconds=1, connections=2)
+        before, cpu = await settle(hub, warm.events), hub.cpu_seconds()
         bodies = {number: make(number) for number in range(connections)}
         samples: list[tuple[float, int]] = []
         stop, began = asyncio.Event(), time.monotonic()
         watcher = asyncio.create_task(watch(hub, samples, stop))
         sent = await drive(
-            hub.url, hub.key, bodies.__getitem__, seconds=seconds, connections=connections, encoding=encoding
+            hub.url,
+            hub.key,
+            bodies.__getitem__,
+            seconds=seconds,
+            connections=connections,
+            encoding=encoding,
+            connect=connect,
         )
         loaded, backlog = hub.resident_mb(), sent.events + before - hub.visible()
         stop.set()

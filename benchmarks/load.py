@@ -197,6 +197,19 @@ class Connection:
         self._writer.close()
 
 
+class Poster(Protocol):
+    """A way to a door."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def post(self, body: bytes) -> tuple[int, bytes]:
+        """Send one body; status as HTTP has it, and answer."""
+
+    def close(self) -> None:
+        """Be done."""
+
+
 async def drive(
     url: str,
     key: str,
@@ -206,14 +219,16 @@ async def drive(
     connections: int,
     rate: float | None = None,
     encoding: str = "",
+    connect: Callable[[str, str, Body, str], Poster] | None = None,
 ) -> Sent:
     """Post bodies over ``connections`` for ``seconds``, as fast as they are taken or at ``rate`` a second."""
+    connect = connect or (lambda url, key, body, encoding: Connection(url, key, body.content_type, encoding, body.path))
     sent = Sent()
     began = time.monotonic()
 
     async def one(number: int) -> None:
         body = make(number)
-        connection = Connection(url, key, body.content_type, encoding, body.path)
+        connection = connect(url, key, body, encoding)
         await connection.open()
         counter = number << 16
         pause = connections * body.rows / rate if rate else 0.0

@@ -6,12 +6,16 @@ of models with prompts and answers, an embedding, a retrieval and a tool. The cl
 """
 
 import asyncio
+import json
 import random
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import grpc
 import numpy as np
 import orjson
 
@@ -220,6 +224,29 @@ class JsonBody(_Spans):
         return self._buffer.tobytes()
 
 
+class GrpcConnection:
+    """One channel to the hub's gRPC door, by gRPC's own client."""
+
+    def __init__(self, url: str, key: str, *_: object) -> None:
+        with urllib.request.urlopen(f"{url}/health/ready") as answer:
+            self._address = json.load(answer)["checks"]["otlp_grpc"]["detail"]
+        self._metadata = (("authorization", f"Bearer {key}"),)
+
+    async def open(self) -> None:
+        self._channel = grpc.aio.insecure_channel(self._address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self._export = self._channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+
+    async def post(self, body: bytes) -> tuple[int, bytes]:
+        """Send one body; 503 where the hub is busy."""
+        try:
+            return 200, await self._export(body, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            return 503 if error.code() is grpc.StatusCode.UNAVAILABLE else 500, str(error.details()).encode()
+
+    def close(self) -> None:
+        """The channel goes with the loop."""
+
+
 def _places(body: bytes, mark: bytes) -> Iterator[int]:
     place = body.find(mark)
     while place >= 0:
@@ -240,12 +267,17 @@ def door_us(body: bytes, rows: int, *, plain: bool, times: int) -> float:
     return sorted(spent)[len(spent) // 2]
 
 
+def _made(make: Callable[[int, int], Body], rows: int, number: int) -> Body:
+    return make(rows, number)
+
+
 def main() -> None:
     parser = options(__doc__ or "")
     parser.add_argument("--seconds", type=float, help="length of each run (default 30)")
     parser.add_argument("--rows", type=int, default=200, help="spans a request")
     parser.add_argument("--connections", type=int, default=16, help="exporters that send at once")
     parser.add_argument("--only", choices=("protobuf", "json"))
+    parser.add_argument("--via", choices=("http", "grpc", "both"), default="http", help="gRPC takes protobuf alone")
     args = parser.parse_args()
     seconds = args.seconds or (3.0 if args.quick else 30.0)
     before, figures = machine(), dict[str, Any]()
@@ -258,9 +290,17 @@ def main() -> None:
         figures[f"{name}_door_us_per_span"] = round(
             door_us(body, args.rows, plain=name == "json", times=5 if args.quick else 25), 1
         )
-        measured = asyncio.run(run(lambda number, make=make: make(args.rows, number), seconds, args.connections))  # type: ignore[misc]
-        figures |= {f"{name}_{key.replace('event', 'span')}": value for key, value in measured.items()}
+        made = partial(_made, make, args.rows)
+        if args.via != "grpc":
+            measured = asyncio.run(run(made, seconds, args.connections))
+            figures |= {f"{name}_{key.replace('event', 'span')}": value for key, value in measured.items()}
+        if args.via != "http" and name == "protobuf":
+            opened = {"LLM_HUB_OTLP_GRPC": "on", "LLM_HUB_OTLP_GRPC_PORT": "0"}
+            measured = asyncio.run(run(made, seconds, args.connections, connect=GrpcConnection, **opened))
+            figures |= {f"grpc_{key.replace('event', 'span')}": value for key, value in measured.items()}
     ratios = {}
+    if {"protobuf_spans_per_s", "grpc_spans_per_s"} <= figures.keys():
+        ratios["grpc_over_http"] = round(figures["grpc_spans_per_s"] / figures["protobuf_spans_per_s"], 3)
     if {"protobuf_spans_per_s", "json_spans_per_s"} <= figures.keys():
         ratios["json_over_protobuf"] = round(figures["json_spans_per_s"] / figures["protobuf_spans_per_s"], 3)
     report("otlp", before, figures, ratios, args.out)

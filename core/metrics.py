@@ -45,6 +45,8 @@ class Metrics:
             "ingest_seconds", "From the first byte of a body to its durable answer.", ["door"]
         )
 
+        self.langfuse_unended = self._counter("langfuse_unended", "Observations written without their end.", [])
+
         #: ``ok``, ``unreachable``, ``timeout``, ``status``, ``too_large``, ``unreadable``, ``no_tenant``, ``refused``.
         self.scrapes = self._counter("scrapes", "Looks at serving workers, by how they ended.", ["target", "outcome"])
 

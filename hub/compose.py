@@ -34,8 +34,10 @@ from hub.web import build_web
 from ingest.doors import DOORS
 from ingest.intake import Intake
 from ingest.langfuse.held import SqlHeld
+from ingest.langfuse.unended import Unended
 from ingest.scrape.scraper import Scraper
 from query_api.endpoints import ENDPOINTS
+from query_api.health import Check
 from semantic.cache import Writes
 from semantic.layer import LayerConfig, SemanticLayer, Surroundings
 from semantic.sources import warehouse_sources
@@ -127,18 +129,24 @@ class Hub:
         if self.role in ("all", "ingest"):
             scraper = Scraper(wiring.scrape_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
             await self._part("scraper", scraper)
+        checks: dict[str, Check] = {"disk": disk.check} | ({"streams": streams.check} if streams else {})
+        if self.role in ("all", "ingest") and wiring.wants_grpc(settings):
+            checks["otlp_grpc"] = await self._otlp_grpc(intake, access, disk)
+        held = self._held(access)
+        if self.role != "streams":
+            await self._part("unended observations", Unended(held, intake, clock, self.metrics))
         services: dict[str, Any] = {
             "access": access,
             "clock": clock,
             "intake": intake,
-            "held": self._held(access),
+            "held": held,
             "admit": disk.admit,
             "semantic": layer,
             "warehouse": self.warehouse,
             "log": log,
             "live": self.live,
             "metrics": self.metrics,
-            "checks": {"disk": disk.check} | ({"streams": streams.check} if streams else {}),
+            "checks": checks,
             "price_table": streams.prices if streams else None,
             "unpriced": streams.unpriced if streams else None,
         }
@@ -200,6 +208,16 @@ class Hub:
         threads = max(1, (os.cpu_count() or 2) // 2)
         config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)
         return SemanticLayer(self.warehouse, warehouse_sources(partitions), self.clock, config, surroundings)
+
+    async def _otlp_grpc(self, intake: Intake, access: Access, disk: DiskWatch) -> Check:
+        """Open the door of an extra, which is imported only where it is wanted; tells whether it is open."""
+        from ingest.grpc.door import GrpcConfig, GrpcDoor
+
+        settings = self.settings
+        config = GrpcConfig(settings.host, settings.otlp_grpc_port, required=settings.otlp_grpc == "on")
+        door = GrpcDoor(config, intake, access, disk.admit)
+        await self._part("OTLP over gRPC", door)
+        return door.check
 
     def _held(self, access: Access) -> SqlHeld:
         """Observations that have begun and not ended, sealed."""

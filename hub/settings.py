@@ -53,6 +53,14 @@ class Settings(BaseModel):
     log_retention_bytes: int = Field(20 << 30, ge=1 << 20, description="How many bytes of `hub.events` the log keeps.")
     warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
     min_free_disk_mb: int = Field(500, ge=0, description="Free disk below which the doors answer 503.")
+    otlp_grpc: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="OTLP over gRPC: `auto` where `grpcio` is installed and the port is free, `on` stops the start "
+        "where it cannot be.",
+    )
+    otlp_grpc_port: int = Field(
+        4317, ge=0, le=65535, description="Port of OTLP over gRPC, at the same address; 0 takes a free one."
+    )
     scrape_targets: str = Field(
         "",
         description="Pages of vLLM metrics that the hub asks for itself, `TENANT=URL` or `URL` (tenant `default`), "

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Literal
 
 from access.service import Access
+from core.errors import SettingsError
 from hub.settings import Settings
 from ingest.limits import Limits
 from ingest.scrape.scraper import ScrapeConfig
@@ -32,6 +34,16 @@ def limits(settings: Settings) -> Limits:
         gather_ms=settings.gather_ms,
         gather_events=settings.gather_events,
     )
+
+
+def wants_grpc(settings: Settings) -> bool:
+    """Whether OTLP over gRPC is to be served; raises :class:`SettingsError` where it is and cannot be."""
+    if settings.otlp_grpc == "off":
+        return False
+    installed = find_spec("grpc") is not None
+    if settings.otlp_grpc == "on" and not installed:
+        raise SettingsError("otlp_grpc = on needs grpcio: pip install 'llm-analytics-hub[grpc]'")
+    return installed
 
 
 def scrape_config(settings: Settings) -> ScrapeConfig:

@@ -77,6 +77,11 @@ async def read_body(stream: AsyncIterator[bytes], take: Callable[[int], None], l
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    """A stream of one piece."""
+    yield body
+
+
 def decompress(body: bytes, encoding: str, limits: Limits) -> bytes:
     """The body as it was before ``Content-Encoding``; a bomb is not inflated further than the limit.
 

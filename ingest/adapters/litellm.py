@@ -41,7 +41,12 @@ _ATTRIBUTES: Final[Mapping[str, str]] = {
     "metadata.user_api_key_team_id": "team_id",
     "metadata.user_api_key_team_alias": "team_alias",
 }
-_USER: Final = ("end_user", "metadata.user_api_key_end_user_id", "metadata.user_api_key_user_id")
+_USER: Final = (
+    "end_user",
+    "metadata.user_api_key_end_user_id",
+    "model_parameters.user",
+    "metadata.user_api_key_user_id",
+)
 _NAMES: Final = {
     "id": "id",
     "time": "endTime",
@@ -62,7 +67,9 @@ class _Payloads:
         event: dict[str, Any] = {
             "type": "llm.embedding" if embeds else "llm.request",
             "source": "gateway",
-            "id": row.get("id"),
+            # ``id`` is the provider's, which an answer from LiteLLM's cache has again.
+            "id": row.get("litellm_call_id") or row.get("id"),
+            "session_id": row.get("session_id") or None,
             "attributes": {to: value for path, to in _ATTRIBUTES.items() if (value := _at(row, path)) is not None},
             "user_id": next((value for path in _USER if (value := _at(row, path))), None),
             "data": {to: value for path, to in _FIELDS.items() if (value := _at(row, path)) is not None},

@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from ingest.doors import adapters, events, langfuse, langfuse_otlp, opik_otlp, otlp, posthog_otlp
+from ingest.doors import adapters, events, langfuse, langfuse_otlp, langfuse_scores, opik_otlp, otlp, posthog_otlp
 
 #: In the order of the documentation.
 DOORS: Final[Sequence[APIRouter]] = (
@@ -13,6 +13,7 @@ DOORS: Final[Sequence[APIRouter]] = (
     otlp.router,
     adapters.router,
     langfuse.router,
+    langfuse_scores.router,
     langfuse_otlp.router,
     opik_otlp.router,
     posthog_otlp.router,

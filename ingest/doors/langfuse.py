@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -11,15 +10,15 @@ from access.principal import Principal
 from access.service import Access
 from access.web import require
 from core.errors import UnsupportedMediaType
-from ingest.batch import Arrival, Decoded, Receipt
 from ingest.body import decompress, read_body
 from ingest.doors.delivering import media_type_of, refuse_when_full
-from ingest.intake import Delivery, Intake
+from ingest.intake import Intake
 from ingest.langfuse.held import Held
-from ingest.langfuse.ingestion import ingest, once, read_batch
-from ingest.limits import Limits
+from ingest.langfuse.ingestion import Answers, delivering, ingest, read_batch
 
 router = APIRouter(tags=["events in"])
+
+Sender = Annotated[Principal, Depends(require("ingest", basic=True))]
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     207: {
@@ -63,31 +62,32 @@ REQUEST_BODY: Final[dict[str, Any]] = {
     responses=ANSWERS,
     openapi_extra={"requestBody": REQUEST_BODY},
 )
-async def post_batch(
-    request: Request, principal: Annotated[Principal, Depends(require("ingest", basic=True))]
-) -> Response:
+async def post_batch(request: Request, principal: Sender) -> Response:
     """Take a batch in; answers once everything in it is durable."""
+    answers = await take_items(request, principal, read_batch)
+    return Response(answers.to_json(), 207, media_type="application/json")
+
+
+async def take_items(request: Request, principal: Principal, read: Callable[[bytes, int], list[Any]]) -> Answers:
+    """Take the items of a body in; everything in it is durable when this returns.
+
+    Parameters
+    ----------
+    request, principal
+        Who sends what.
+    read
+        From the plain body, and the most items that it may have, to the items.
+    """
     intake: Intake = request.app.state.intake
     access: Access = request.app.state.access
     held: Held = request.app.state.held
     if media_type_of(request.headers.get("content-type", "")) != "application/json":
-        raise UnsupportedMediaType("batches are read as JSON; send application/json")
+        raise UnsupportedMediaType("Langfuse's items are read as JSON; send application/json")
     refuse_when_full(request)
     with intake.hold() as take:
         wire = await read_body(request.stream(), take, intake.limits.body_bytes)
         plain = await asyncio.to_thread(decompress, wire, request.headers.get("content-encoding", ""), intake.limits)
-        batch = read_batch(plain, intake.limits.rows)
-
-        async def deliver(decoder: Callable[[bytes, Arrival, Limits], Decoded]) -> Receipt:
-            # Retries are known by the ids of the events: the batch's own bytes say nothing of what was held before.
-            def unmarked(plain: bytes, arrival: Arrival, limits: Limits) -> Decoded:
-                return replace(decoder(plain, arrival, limits), all_ids=False)
-
-            def admit(rows: int) -> None:
-                access.limits.take_events(principal, rows)
-
-            return await intake.take(Delivery(principal.tenant, "langfuse", once(wire), "", None, unmarked, admit))
-
+        batch = read(plain, intake.limits.rows)
+        deliver = delivering(intake, principal.tenant, wire, lambda rows: access.limits.take_events(principal, rows))
         capture = access.settings(principal.tenant).content_capture
-        answers = await ingest(batch, principal.tenant, held, deliver, capture=capture)
-    return Response(answers.to_json(), 207, media_type="application/json")
+        return await ingest(batch, principal.tenant, held, deliver, capture=capture)

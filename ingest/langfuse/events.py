@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final
 
 from core.ids import derived_id
 from ingest.decode.explain import RowInvalid
 from ingest.langfuse.items import Subject
+from ingest.langfuse.usage import tokens_of
 from schemas.fields import NAME_LENGTH
 from schemas.times import parse_time
 
@@ -16,9 +18,9 @@ _HEX16: Final = re.compile(r"[0-9a-f]{16}")
 
 #: Most attributes of an event, of those an envelope may have.
 _MOST: Final = 60
-_CACHE_READ: Final = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read")
-_CACHE_WRITE: Final = ("cache_creation_input_tokens", "input_cache_creation", "cache_write_input_tokens")
-_REASONING: Final = ("output_reasoning_tokens", "output_reasoning")
+
+#: Attribute of an observation that was written without its end.
+UNENDED: Final = "llm_hub.unended"
 
 #: Field of the event → field of the item, for errors.
 NAMES: Final = {
@@ -41,7 +43,7 @@ NAMES: Final = {
 }
 
 
-def event_of(subject: Subject, trace: Mapping[str, Any] | None) -> dict[str, Any]:
+def event_of(subject: Subject, trace: Mapping[str, Any] | None, tenant: str) -> dict[str, Any]:
     """The event of a subject.
 
     Parameters
@@ -50,6 +52,8 @@ def event_of(subject: Subject, trace: Mapping[str, Any] | None) -> dict[str, Any
         Joined.
     trace
         What is known of its trace: user, session and name go onto every event.
+    tenant
+        Whose it is.
 
     Raises
     ------
@@ -71,7 +75,7 @@ def event_of(subject: Subject, trace: Mapping[str, Any] | None) -> dict[str, Any
     }
     match subject.kind:
         case "score":
-            return _score(event, subject)
+            return _score(event, subject, tenant, has_trace=trace is not None)
         case "log":
             event |= {"type": "log.record", "time": _time(subject, "timestamp")}
             event["data"] |= {"body": body.get("log", body), "severity": "debug"}
@@ -123,32 +127,14 @@ def _generation(data: dict[str, Any], body: Mapping[str, Any], start: datetime |
 
 
 def _usage(data: dict[str, Any], body: Mapping[str, Any]) -> None:
-    """Langfuse's kinds of tokens are parts that add up; the hub's input contains its cache reads."""
     details, plain, costs = (
         value if isinstance(value := body.get(name), dict) else {} for name in ("usageDetails", "usage", "costDetails")
     )
-    parts = details or plain
-    if "promptTokens" in parts or "prompt_tokens" in parts:
-        data["input_tokens"] = parts.get("promptTokens", parts.get("prompt_tokens"))
-        data["output_tokens"] = parts.get("completionTokens", parts.get("completion_tokens"))
-    else:
-        data["input_tokens"] = _total(parts, "input", (*_CACHE_READ, *_CACHE_WRITE))
-        data["output_tokens"] = _total(parts, "output", _REASONING)
-    data["cache_read_input_tokens"] = _total(parts, None, _CACHE_READ)
-    data["cache_write_input_tokens"] = _total(parts, None, _CACHE_WRITE)
-    data["reasoning_output_tokens"] = _total(parts, None, _REASONING)
+    data |= tokens_of(details or plain)
     data["cost_usd"] = costs.get("total", plain.get("totalCost"))
 
 
-def _total(parts: Mapping[str, Any], name: str | None, more: tuple[str, ...]) -> Any:
-    """The sum of the parts there are; a part that is no number is handed on, to be refused by name."""
-    values = [parts[one] for one in ((name, *more) if name else more) if parts.get(one) is not None]
-    if any(isinstance(value, bool) or not isinstance(value, int) for value in values):
-        return values[0]
-    return sum(values) if values else None
-
-
-def _score(event: dict[str, Any], subject: Subject) -> dict[str, Any]:
+def _score(event: dict[str, Any], subject: Subject, tenant: str, *, has_trace: bool) -> dict[str, Any]:
     body = subject.body
     value, observation = body.get("value"), _text(body.get("observationId"))
     data = {**event["data"], "evaluator": body.get("name"), "explanation": body.get("comment")}
@@ -159,15 +145,22 @@ def _score(event: dict[str, Any], subject: Subject) -> dict[str, Any]:
     else:
         data["score"] = value
     if observation:
-        data["target_event_id"] = event_id_of("span", observation)
         event["parent_span_id"] = span_hex(observation)
+        trace = str(body.get("traceId"))
+        came_by_otlp = _HEX16.fullmatch(observation) and _HEX32.fullmatch(trace)
+        data["target_event_id"] = (
+            str(derived_id(tenant, trace, observation)) if came_by_otlp else event_id_of("span", observation)
+        )
     elif event["trace_id"]:
         data["target_event_id"] = event_id_of("trace", str(body.get("traceId")))
+        event["parent_span_id"] = span_hex(f"trace:{body.get('traceId')}") if has_trace else None
     return {**event, "type": "evaluation.score", "time": _time(subject, "timestamp"), "data": data}
 
 
 def _attributes(body: Mapping[str, Any], trace: Mapping[str, Any] | None, subject: Subject) -> dict[str, Any]:
     found = {"trace_name": (body if subject.kind == "trace" else trace or {}).get("name")}
+    if not subject.ended:
+        found[UNENDED] = "true"
     found |= {name: body.get(name) for name in ("release", "version", "tags", "level")}
     found |= {name: value for name, value in _metadata(body).items() if _short(value)}
     return {name: value for name, value in list(found.items())[:_MOST] if value is not None}
@@ -222,7 +215,14 @@ def _version(value: object) -> Any:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A figure; Langfuse's client writes those of parameters as text where they are no whole numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
 
 
 def _whole(value: object) -> int | None:

@@ -1,7 +1,7 @@
 """What has been said of observations that have not ended yet: durable, encrypted, and short-lived."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import orjson
@@ -33,8 +33,16 @@ class Held(Protocol):
         """Keep these, in place of what was known of them."""
         ...
 
+    async def forget(self) -> None:
+        """Forget those that were written twice :data:`PATIENCE` ago: what is written late still asks for its trace."""
+        ...
+
+    async def late(self) -> list[str]:
+        """Tenants with observations that were not ended within :data:`PATIENCE`."""
+        ...
+
     async def overdue(self, tenant: str) -> list[Subject]:
-        """Some of those that were never ended within :data:`PATIENCE`; forgets those that were written."""
+        """Some of these observations."""
         ...
 
 
@@ -86,17 +94,22 @@ class SqlHeld:
         except IntegrityError:  # another process has the same observation in its hands
             raise SlowDown("these observations are being written by another request; send them again") from None
 
-    async def overdue(self, tenant: str) -> list[Subject]:
-        now = self._clock.now()
+    async def forget(self) -> None:
+        expired = HeldObservation.expires_at < self._clock.now() - PATIENCE
+        async with self._metadata.session() as session:
+            await session.execute(delete(HeldObservation).where(expired, HeldObservation.written))
+
+    async def late(self) -> list[str]:
         async with self._metadata.reading() as session:
-            rows = list(await session.scalars(_late(tenant, now).limit(_CHUNK)))
-        done = [row.key for row in rows if row.written]
-        if done:
-            async with self._metadata.session() as session:
-                await session.execute(
-                    delete(HeldObservation).where(HeldObservation.tenant == tenant, HeldObservation.key.in_(done))
-                )
-        return [self._read(row) for row in rows if not row.written]
+            return list(await session.scalars(select(HeldObservation.tenant).where(*self._unended()).distinct()))
+
+    async def overdue(self, tenant: str) -> list[Subject]:
+        mine = select(HeldObservation).where(HeldObservation.tenant == tenant, *self._unended()).limit(_CHUNK)
+        async with self._metadata.reading() as session:
+            return [self._read(row) for row in await session.scalars(mine)]
+
+    def _unended(self) -> tuple[Any, ...]:
+        return HeldObservation.expires_at < self._clock.now(), ~HeldObservation.written
 
     def _sealed(self, subject: Subject) -> bytes:
         return self._seal(orjson.dumps([subject.kind, subject.id, subject.body, subject.said]))
@@ -104,10 +117,6 @@ class SqlHeld:
     def _read(self, row: HeldObservation) -> Subject:
         kind, id_, body, said = orjson.loads(self._unseal(row.body))
         return Subject(kind, id_, body, said, written=row.written)
-
-
-def _late(tenant: str, now: datetime) -> Any:
-    return select(HeldObservation).where(HeldObservation.tenant == tenant, HeldObservation.expires_at < now)
 
 
 def _key(name: str) -> bytes:

@@ -3,27 +3,29 @@
 1. The items of a batch are joined by what they are about, with what earlier batches said of it.
 2. What has ended becomes events, through the intake like anybody's; a span is written once, at its end.
 3. What has not ended is held, durable and sealed, before the answer; so is what later batches need to know of traces.
-4. What never ends is written as far as it is known, with the tenant's first batch after an hour.
+What never ends is written as far as it is known, see :mod:`ingest.langfuse.unended`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from core.errors import BadRequest, TooLarge
 from ingest.batch import Arrival, Decoded, Receipt
+from ingest.body import once
 from ingest.decode.explain import RowInvalid
 from ingest.decode.rows import Row, written
 from ingest.decode.translated import Translated, decode_translated
+from ingest.intake import Decoder, Delivery, Intake
 from ingest.langfuse.events import NAMES, event_of
 from ingest.langfuse.held import Held, without_contents
 from ingest.langfuse.items import Subject, join, read_item
 from ingest.limits import Limits
 
 #: Hands what a decoder makes of the request to the intake.
-Deliver = Callable[[Callable[[bytes, Arrival, Limits], Decoded]], Awaitable[Receipt]]
+Deliver = Callable[[Decoder], Awaitable[Receipt]]
 
 
 @dataclass(slots=True)
@@ -91,20 +93,42 @@ async def ingest(batch: list[Any], tenant: str, held: Held, deliver: Deliver, *,
     earlier |= await held.load(tenant, further)
     traces = {one.id: one.body for one in [*earlier.values(), *subjects] if one.kind == "trace"}
     due = [one for one in subjects if one.ended and not one.written]
-    late = [one for one in await held.overdue(tenant) if one.name not in {same.name for same in subjects}]
     waiting = [one for one in subjects if one.held and not one.ended]
     if waiting:  # before anything is written: whatever happens next, it is known
         await held.save(tenant, [_kept(one, capture) for one in waiting])
-    if due or late or wrong:
-        rows = [*due, *late]
-        receipt = await deliver(_decoder(rows, wrong, traces))
-        _blame(receipt, rows, len(wrong), answers)
-    for subject in (*due, *late):
+    if due or wrong:
+        receipt = await deliver(_decoder(due, wrong, traces))
+        _blame(receipt, due, len(wrong), answers)
+    for subject in due:
         subject.written = True
     changed = [one for one in subjects if one.kind == "trace" and one.written]
-    if done := {one.name: one for one in (*due, *late, *changed) if one.held}.values():
+    if done := {one.name: one for one in (*due, *changed) if one.held}.values():
         await held.save(tenant, [_kept(one, capture) for one in done])
     return answers
+
+
+async def give_up(subjects: list[Subject], tenant: str, held: Held, deliver: Deliver) -> None:
+    """Write observations that have not ended as far as they are known; they are durable when this returns."""
+    traces = await held.load(tenant, _names(subjects))
+    await deliver(_decoder(subjects, [], {one.id: one.body for one in traces.values() if one.kind == "trace"}))
+    for subject in subjects:
+        subject.written = True
+    await held.save(tenant, [_kept(one, False) for one in subjects])
+
+
+def delivering(intake: Intake, tenant: str, wire: bytes, admit: Callable[[int], None] = lambda _rows: None) -> Deliver:
+    """A way to the intake.
+
+    Retries are known by the ids of the events: the batch's own bytes say nothing of what was held before.
+    """
+
+    async def deliver(decoder: Decoder) -> Receipt:
+        def unmarked(plain: bytes, arrival: Arrival, limits: Limits) -> Decoded:
+            return replace(decoder(plain, arrival, limits), all_ids=False)
+
+        return await intake.take(Delivery(tenant, "langfuse", once(wire), "", None, unmarked, admit))
+
+    return deliver
 
 
 def _read(batch: list[Any], answers: Answers) -> tuple[list[Subject], list[tuple[RowInvalid, Any]]]:
@@ -133,9 +157,7 @@ def _kept(subject: Subject, capture: bool) -> Subject:
     return Subject(subject.kind, subject.id, body, subject.said, written=subject.written)
 
 
-def _decoder(
-    subjects: list[Subject], wrong: list[tuple[RowInvalid, Any]], traces: dict[str, Any]
-) -> Callable[[bytes, Arrival, Limits], Decoded]:
+def _decoder(subjects: list[Subject], wrong: list[tuple[RowInvalid, Any]], traces: dict[str, Any]) -> Decoder:
     def decode(_: bytes, arrival: Arrival, limits: Limits) -> Decoded:
         rows: list[Row] = [(index, {"at": index}, written(item)) for index, (_, item) in enumerate(wrong)]
         for index, one in enumerate(subjects, len(wrong)):
@@ -146,7 +168,8 @@ def _decoder(
                 raise wrong[row["at"]][0]
             subject = subjects[row["at"] - len(wrong)]
             trace = traces.get(str(subject.body.get("traceId")))
-            event = {name: value for name, value in event_of(subject, trace).items() if value is not None}
+            made = event_of(subject, trace, arrival.tenant)
+            event = {name: value for name, value in made.items() if value is not None}
             event.setdefault("time", arrival.received_at.isoformat())
             return [Translated(event, NAMES)]
 
@@ -161,8 +184,3 @@ def _blame(receipt: Receipt, subjects: list[Subject], wrong: int, answers: Answe
         if error["index"] >= wrong:
             for item in subjects[error["index"] - wrong].items:
                 answers.errors[item] = (error["field"], error["reason"])
-
-
-async def once(body: bytes) -> AsyncIterator[bytes]:
-    """A stream of one piece."""
-    yield body

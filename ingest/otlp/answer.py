@@ -20,7 +20,15 @@ JSON: Final = "application/json"
 MEDIA_TYPES: Final[Mapping[str, str]] = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
 
 #: HTTP status → code of ``google.rpc.Code``.
-_CODES: Final[Mapping[int, int]] = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 413: 3, 415: 3, 422: 3, 503: 14}
+_CODES: Final[Mapping[int, int]] = {
+    **dict.fromkeys((400, 413, 415, 422), 3),
+    401: 16,
+    403: 7,
+    404: 5,
+    409: 10,
+    429: 14,
+    503: 14,
+}
 _INTERNAL: Final = 13
 _EXAMPLES: Final = 3
 
@@ -44,22 +52,44 @@ def success(receipt: Receipt, items: str, media_type: str) -> Response:
     media_type
         Of the answer.
     """
+    if media_type == PROTOBUF:
+        return Response(as_protobuf(receipt, items), media_type=media_type)
     if not receipt.rejected:
-        return Response(b"" if media_type == PROTOBUF else b"{}", media_type=media_type)
+        return Response(b"{}", media_type=media_type)
+    name = "rejected" + items.title().replace("_", "")
+    partial = {name: str(receipt.rejected), "errorMessage": _told(receipt, items)}
+    return Response(orjson.dumps({"partialSuccess": partial}), media_type=media_type)
+
+
+def as_protobuf(receipt: Receipt, items: str) -> bytes:
+    """The same as the message that OTLP answers with."""
+    if not receipt.rejected:
+        return b""
+    partial = MESSAGES["Partial"](rejected=receipt.rejected, message=_told(receipt, items))
+    return bytes(MESSAGES["Answer"](partial=partial).SerializeToString())
+
+
+def _told(receipt: Receipt, items: str) -> str:
     said = "; ".join(_reason(error) for error in receipt.errors[:_EXAMPLES])
     more = " …" if receipt.rejected > _EXAMPLES else ""
     count = receipt.accepted + receipt.duplicates + receipt.rejected
-    message = f"rejected {receipt.rejected} of {count} {items.replace('_', ' ')}: {said}{more}"
-    if media_type == PROTOBUF:
-        answer = MESSAGES["Answer"](partial=MESSAGES["Partial"](rejected=receipt.rejected, message=message))
-        return Response(answer.SerializeToString(), media_type=media_type)
-    name = "rejected" + items.title().replace("_", "")
-    partial = {name: str(receipt.rejected), "errorMessage": message}
-    return Response(orjson.dumps({"partialSuccess": partial}), media_type=media_type)
+    return f"rejected {receipt.rejected} of {count} {items.replace('_', ' ')}: {said}{more}"
 
 
 def _reason(error: Mapping[str, Any]) -> str:
     return f"[{error['index']}] {error['field'] or 'it'} {error['reason']}"
+
+
+def code_of(error: HubError) -> int:
+    """The code of ``google.rpc.Code`` that says what an error is."""
+    return _CODES.get(error.status, _INTERNAL)
+
+
+def mistake(place: str) -> HubError:
+    """What a client is told of the error that is being handled: an id to find it by in the log, where it is written."""
+    reference = uuid.uuid4().hex[:12]
+    logger.exception("unexpected error %s at %s", reference, place)
+    return HubError(f"this is a mistake of the hub; its log has it as {reference}")
 
 
 def failure(request: Request, error: HubError) -> Response:
@@ -68,7 +98,7 @@ def failure(request: Request, error: HubError) -> Response:
     headers = dict(error.headers)
     if status == 503:
         headers.setdefault("Retry-After", "1")
-    code = _CODES.get(status, _INTERNAL)
+    code = code_of(error)
     if media_type_of(request) == PROTOBUF:
         body = MESSAGES["RpcStatus"](code=code, message=error.detail).SerializeToString()
         return Response(body, status, headers, PROTOBUF)
@@ -90,8 +120,6 @@ class OtlpRoute(APIRoute):
             except ClientDisconnect:
                 raise
             except Exception:
-                reference = uuid.uuid4().hex[:12]
-                logger.exception("unexpected error %s at %s", reference, request.url.path)
-                return failure(request, HubError(f"this is a mistake of the hub; its log has it as {reference}"))
+                return failure(request, mistake(request.url.path))
 
         return handle

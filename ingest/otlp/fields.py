@@ -4,10 +4,10 @@ What does not fit its field (text for a number, a name that is too long) stays a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from ingest.decode.attributes import maps
@@ -18,10 +18,10 @@ from ingest.otlp import meanings
 from ingest.otlp.attributes import Attributes, Ints
 from ingest.otlp.attributes import Column as Given
 from ingest.otlp.contents import Contents
-from ingest.otlp.dialects.dialect import MORE, Field
+from ingest.otlp.dialects.dialect import MORE, Convert, Field, object_of
 from ingest.otlp.fit import CALLS, ENVELOPE, EXTRA, HELD, OF_CALLS, field_of, fit, place_of
 from ingest.otlp.held import Held
-from ingest.otlp.values import Value, as_json, as_text
+from ingest.otlp.values import as_json, as_text
 from schemas.envelope import MAX_ATTRIBUTE_LENGTH, MAX_ATTRIBUTES
 from schemas.fields import NAME_LENGTH
 
@@ -62,6 +62,9 @@ class Fields:
         for name, members in meanings.OBJECTS.items():
             if name in known:
                 self._object(attributes.column_of(known[name]), members)
+        for name, reader in meanings.READERS.items():
+            if name in known:
+                self._read(attributes.column_of(known[name]), reader)
 
     # --- attributes → fields
 
@@ -114,8 +117,16 @@ class Fields:
 
     def _object(self, column: Given, members: Mapping[str, str]) -> None:
         """Members of an object that are fields; the attribute itself is kept."""
-        objects = [_parsed(value) for value in column.values]
-        for member, target in members.items():
+        objects = [object_of(value) for value in column.values]
+        self._members(column, members.items(), objects)
+
+    def _read(self, column: Given, reader: Convert) -> None:
+        """The same where the members are not the fields as they are."""
+        objects = [reader(value) for value in column.values]
+        self._members(column, [(name, name) for name in dict.fromkeys(chain(*objects))], objects)
+
+    def _members(self, column: Given, members: Iterable[tuple[str, str]], objects: Sequence[Mapping[str, Any]]) -> None:
+        for member, target in members:
             values = [fit(target, value.get(member)) for value in objects]
             allowed = self._allowed(target)
             among = np.ones(len(column.rows), np.bool_) if allowed is None else allowed[column.rows]
@@ -235,12 +246,3 @@ def texts_of(parts: Mapping[int, list[bytes]], rows: int) -> pa.Array | None:
 
 def _rank(name: str) -> int:
     return meanings.FIELDS[name][0]
-
-
-def _parsed(value: Value) -> dict[str, Any]:
-    if isinstance(value, str) and value.startswith("{"):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return {}
-    return value if isinstance(value, dict) else {}

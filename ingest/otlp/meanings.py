@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ingest.otlp.dialects import DIALECTS
-from ingest.otlp.dialects.dialect import Field
+from ingest.otlp.dialects.dialect import Convert, Field
 
 
 def _fields() -> dict[str, tuple[int, Field]]:
@@ -33,6 +33,11 @@ SIGNS: Final[Mapping[str, str]] = MappingProxyType(
 #: Attribute that holds an object → its members that are fields.
 OBJECTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {name: members for dialect in DIALECTS for name, members in dialect.objects.items()}
+)
+
+#: Attribute that holds an object → what makes fields of the object.
+READERS: Final[Mapping[str, Convert]] = MappingProxyType(
+    {name: reader for dialect in DIALECTS for name, reader in dialect.readers.items()}
 )
 
 #: Prefix of flattened lists → field.

@@ -74,7 +74,10 @@ LAYOUT: Final[Mapping[str, str]] = {
     "Quantile": "1 quantile double, 2 value double",
     "Answer": "1 partial Partial",
     "Partial": "1 rejected int64, 2 message string",
-    "RpcStatus": "1 code enum, 2 message string",
+    "RpcStatus": "1 code enum, 2 message string, 3 details Detail*",
+    "Detail": "1 type_url string, 2 value bytes",
+    "RetryInfo": "1 retry_delay Duration",
+    "Duration": "1 seconds int64, 2 nanos enum",
 }
 
 _PACKAGE: Final = "llm_hub.otlp"

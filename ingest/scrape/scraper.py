@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from core.clock import Clock
 from core.errors import HubError
 from core.ids import derived_id
 from core.metrics import Metrics
+from ingest.body import once
 from ingest.decode.ndjson import decode_ndjson
 from ingest.intake import Delivery, Intake
 from ingest.scrape.targets import Target
@@ -182,12 +183,8 @@ class Scraper:
             )
             for sample in samples
         ]
-        return Delivery(target.tenant, "scrape", _once(b"\n".join(lines)), "", None, decode_ndjson)
+        return Delivery(target.tenant, "scrape", once(b"\n".join(lines)), "", None, decode_ndjson)
 
 
 def _worker(target: Target, engine: str) -> str:
     return f"{target.worker}/{engine}" if engine else target.worker
-
-
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body

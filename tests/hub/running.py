@@ -25,7 +25,7 @@ EVERYTHING = {"measures": ["events"], "time": {"from": "now-30d", "to": "now+1d"
 
 def settings_of(folder: Path, **more: Any) -> Settings:
     """Settings of a hub in ``folder``, whatever the environment says."""
-    return load({"data_dir": folder, "port": 0, **more}, environ={})
+    return load({"data_dir": folder, "port": 0, "otlp_grpc": "off", **more}, environ={})
 
 
 def an_event(**more: Any) -> dict[str, Any]:

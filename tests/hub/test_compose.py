@@ -13,7 +13,8 @@ import pytest
 from benchmarks.common import ROOT
 from benchmarks.common import Hub as HubProcess
 from core.clock import ManualClock
-from core.errors import HubError, SlowDown
+from core.errors import HubError, SettingsError, SlowDown
+from hub import wiring
 from hub.compose import Hub
 from hub.disk import DiskWatch
 from tests.hub.running import PATIENCE, an_event, opened, settings_of
@@ -89,6 +90,26 @@ async def test_a_role_starts_its_parts_only(tmp_path: Path, role: Any) -> None:
         assert (app.state.price_table is not None) == (role == "streams")
     finally:
         await hub.stop()
+
+
+@pytest.mark.parametrize("role", ["all", "ingest", "api", "streams"])
+async def test_otlp_over_grpc_is_for_the_roles_that_take_events_in(tmp_path: Path, role: Any) -> None:
+    hub = Hub(settings_of(tmp_path, otlp_grpc="auto", otlp_grpc_port=0), role)
+    app = await hub.start()
+    try:
+        assert ("otlp_grpc" in app.state.checks) == (role in ("all", "ingest"))
+        if check := app.state.checks.get("otlp_grpc"):
+            assert check().state == "running"
+            assert check().detail.startswith("127.0.0.1:")
+    finally:
+        await hub.stop()
+
+
+async def test_without_grpcio_its_door_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "find_spec", lambda _: None)
+    assert not wiring.wants_grpc(settings_of(tmp_path, otlp_grpc="auto"))
+    with pytest.raises(SettingsError, match=r"llm-analytics-hub\[grpc\]"):
+        await Hub(settings_of(tmp_path, otlp_grpc="on")).start()
 
 
 async def test_a_tenant_s_settings_reach_the_parts(tmp_path: Path) -> None:

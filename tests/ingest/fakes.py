@@ -25,6 +25,7 @@ class FakeLog:
         self.records: list[Record] = []
         self.appends: list[list[NewRecord]] = []
         self.marks: dict[bytes, Mark] = {}
+        self.appended = asyncio.Event()
         self.fail_with: list[HubError] = []
         self.hold: asyncio.Event | None = None
         self.held = asyncio.Semaphore(0)
@@ -50,6 +51,7 @@ class FakeLog:
                 raise Conflict("known")
         self.marks.update({one.key: one for one in as_marks(mark)})
         self.appends.append(list(records))
+        self.appended.set()
         positions = []
         for record in records:
             offset = sum(r.topic == record.topic and r.partition == record.partition for r in self.records)

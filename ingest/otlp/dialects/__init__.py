@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ingest.otlp.dialects import gen_ai, general, langfuse, openinference, openllmetry
+from ingest.otlp.dialects import gen_ai, general, langfuse, litellm, openinference, openllmetry
 from ingest.otlp.dialects.dialect import Dialect
 
 DIALECTS: Final[Sequence[Dialect]] = (
@@ -11,5 +11,6 @@ DIALECTS: Final[Sequence[Dialect]] = (
     gen_ai.DIALECT,
     openllmetry.DIALECT,
     langfuse.DIALECT,
+    litellm.DIALECT,
     general.DIALECT,
 )

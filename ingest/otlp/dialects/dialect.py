@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
+
 #: Contents without a field of their own: kept with the contents, under the attribute's name.
 MORE: Final = "more_attributes"
 
@@ -46,6 +48,8 @@ class Dialect:
         Attribute whose mere presence tells the event type, where no attribute of ``types`` does.
     objects
         Attribute that holds an object of JSON → its members that are fields; the attribute is kept.
+    readers
+        Attribute that holds an object whose members are not fields as they are → what makes fields of its value.
     messages
         Prefix of attributes that hold a list flattened (``llm.input_messages.0.message.role``) → field.
     wrappers
@@ -60,6 +64,7 @@ class Dialect:
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     signs: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    readers: Mapping[str, Convert] = field(default_factory=dict)
     messages: Mapping[str, str] = field(default_factory=dict)
     wrappers: frozenset[str] = frozenset()
     events: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -76,6 +81,21 @@ def first(value: Any) -> Any:
 def milliseconds(value: Any) -> float | None:
     """Seconds as milliseconds."""
     return value * 1000.0 if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def flag(value: Any) -> Any:
+    """Yes and no as Python writes them in text."""
+    return {"True": True, "False": False}.get(value, value) if isinstance(value, str) else value
+
+
+def object_of(value: Any) -> dict[str, Any]:
+    """An object, or the text of one; empty for anything else."""
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 def lower(value: Any) -> str | None:

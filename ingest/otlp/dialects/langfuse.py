@@ -2,12 +2,16 @@
 
 from typing import Final
 
-from ingest.otlp.dialects.dialect import MORE, Dialect, Field
+from ingest.langfuse.usage import tokens_of
+from ingest.otlp.dialects.dialect import MORE, Dialect, Field, object_of
+from schemas.fields import NAME_LENGTH
 
 DIALECT: Final = Dialect(
     fields={
         "langfuse.observation.model.name": "model",
         "langfuse.observation.completion_start_time": "first_token_at",
+        "langfuse.observation.level": Field("status", lambda value: "error" if value == "ERROR" else None),
+        "langfuse.observation.status_message": Field("error_type", lambda value: str(value)[:NAME_LENGTH]),
         "langfuse.observation.prompt.name": "prompt_id",
         "langfuse.observation.prompt.version": "prompt_version",
         "langfuse.session.id": "session_id",
@@ -29,17 +33,10 @@ DIALECT: Final = Dialect(
         "langfuse.trace.output": MORE,
     },
     objects={
-        "langfuse.observation.usage_details": {
-            "input": "input_tokens",
-            "output": "output_tokens",
-            "cache_read_input_tokens": "cache_read_input_tokens",
-            "input_cached_tokens": "cache_read_input_tokens",
-            "cache_creation_input_tokens": "cache_write_input_tokens",
-            "output_reasoning_tokens": "reasoning_output_tokens",
-        },
         "langfuse.observation.cost_details": {"total": "cost_usd"},
         "langfuse.observation.model.parameters": {"temperature": "temperature", "max_tokens": "max_tokens"},
     },
+    readers={"langfuse.observation.usage_details": lambda value: tokens_of(object_of(value))},
     types={
         "langfuse.observation.type": {
             "generation": "llm.request",

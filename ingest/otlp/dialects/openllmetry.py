@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ingest.otlp.dialects.dialect import MORE, Dialect, Field, lower
+from ingest.otlp.dialects.dialect import MORE, Dialect, Field, flag, lower
 
 _ENTITY: Final = {"tool.call": "tool_name", "agent.run": "agent_name"}
 
@@ -19,7 +19,7 @@ DIALECT: Final = Dialect(
         "llm.usage.cache_creation_input_tokens": "cache_write_input_tokens",
         "gen_ai.usage.reasoning_tokens": "reasoning_output_tokens",
         "llm.usage.reasoning_tokens": "reasoning_output_tokens",
-        "llm.is_streaming": "stream",
+        "llm.is_streaming": Field("stream", flag),
         "gen_ai.is_streaming": "stream",
         "llm.request.type": "operation",
         "llm.temperature": "temperature",

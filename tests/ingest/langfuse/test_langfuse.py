@@ -1,8 +1,10 @@
 """Langfuse's ingestion: items of one batch and of several are joined, and each observation is one event."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,16 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from core.clock import ManualClock
+from core.errors import SlowDown
+from core.ids import derived_id
+from core.metrics import Metrics
 from ingest.decode.explain import RowInvalid
+from ingest.intake import Intake
 from ingest.langfuse.events import event_id_of, event_of, span_hex, trace_hex
 from ingest.langfuse.held import PATIENCE, SqlHeld
 from ingest.langfuse.items import TYPES, Subject, join, read_item
+from ingest.langfuse.unended import Unended
+from ingest.langfuse.usage import tokens_of
 from storage.metadata.database import Metadata
 from storage.metadata.models import HeldObservation, Tenant
 from tests.ingest.fakes import NOW, FakeLog, reverse
@@ -157,19 +165,97 @@ async def test_what_is_held_lies_sealed(sends: Callable[..., Any], metadata: Met
     assert b"ada" not in reverse(row.body)
 
 
+@pytest.fixture
+def unended(held: SqlHeld, intake: Intake, clock: ManualClock, metrics: Metrics) -> Unended:
+    return Unended(held, intake, clock, metrics)
+
+
+RETRIEVE = item("span-create", {"id": "s-1", "traceId": TRACE, "name": "retrieve", "startTime": moment()})
+
+
 async def test_what_never_ends_is_written_after_an_hour(
-    sends: Callable[..., Any], log: FakeLog, clock: ManualClock
+    sends: Callable[..., Any], unended: Unended, log: FakeLog, clock: ManualClock, metrics: Metrics
 ) -> None:
-    await sends(item("span-create", {"id": "s-1", "traceId": TRACE, "name": "retrieve", "startTime": moment()}))
+    await sends(TRACE_CREATE, RETRIEVE, GENERATION_CREATE)
+    await sends(RETRIEVE, tenant="globex")
+    assert len(log.events()) == 1
     clock.advance(PATIENCE.total_seconds() - 1)
-    await sends(item("event-create", {"traceId": TRACE, "name": "tick", "startTime": moment()}))
-    assert [event["name"] for event in log.events()] == ["tick"]
+    await unended.look()
+    assert len(log.events()) == 1
     clock.advance(2)
-    await sends(item("event-create", {"traceId": TRACE, "name": "tock", "startTime": moment()}, 2))
-    assert [event["name"] for event in log.events()] == ["tick", "tock", "retrieve"]
-    clock.advance(2)
-    await sends(item("event-create", {"traceId": TRACE, "name": "tuck", "startTime": moment()}, 3))
+    await unended.look()
+    await unended.look()
+    retrieve, answer, theirs = sorted(log.events()[1:], key=lambda event: (event["tenant"], event["type"] != "span"))
+    assert (retrieve["type"], retrieve["name"], retrieve["duration_ms"]) == ("span", "retrieve", 0)
+    assert (answer["type"], answer["model"], answer.get("duration_ms")) == ("llm.request", "gpt-4o", None)
+    assert (theirs["tenant"], theirs.get("user_id")) == ("globex", None)
+    for event in (retrieve, answer):
+        assert (event["user_id"], event["session_id"]) == ("u-1", "s-1")
+        assert dict(event["attributes"])["llm_hub.unended"] == "true"
+    assert "[redacted:email]" in answer["body"]
+    assert metrics.langfuse_unended._value.get() == 3
+    await sends(GENERATION_UPDATE)  # too late: it is written once
     assert len(log.events()) == 4
+
+
+async def test_what_has_ended_is_not_called_unended(sends: Callable[..., Any], log: FakeLog) -> None:
+    await sends(TRACE_CREATE, GENERATION_CREATE, GENERATION_UPDATE)
+    assert all("llm_hub.unended" not in dict(event["attributes"]) for event in log.events())
+
+
+async def test_it_looks_every_minute_and_at_the_end(
+    sends: Callable[..., Any], unended: Unended, log: FakeLog, clock: ManualClock
+) -> None:
+    await unended.stop()  # not started yet
+    await unended.start()
+    await sends(RETRIEVE)
+    await asyncio.sleep(0)  # until it waits for its minute
+    clock.advance(PATIENCE.total_seconds() + 1)
+    async with asyncio.timeout(30):
+        await log.appended.wait()
+    await sends(GENERATION_CREATE)
+    clock.advance(PATIENCE.total_seconds() + 1)
+    await unended.stop()
+    await unended.stop()
+    assert [event["type"] for event in log.events()] == ["span", "llm.request"]
+
+
+async def test_what_is_not_overdue_waits_through_a_restart(
+    sends: Callable[..., Any], unended: Unended, log: FakeLog
+) -> None:
+    await unended.start()
+    await sends(TRACE_CREATE, GENERATION_CREATE)
+    await unended.stop()
+    await sends(GENERATION_UPDATE)
+    check_generation(log.events()[1])
+
+
+@pytest.mark.parametrize("error", [SlowDown("busy"), RuntimeError("broken")])
+async def test_trouble_is_told_and_tried_again(
+    sends: Callable[..., Any],
+    unended: Unended,
+    log: FakeLog,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    error: Any,
+) -> None:
+    await sends(RETRIEVE)
+    await sends(RETRIEVE, tenant="globex")
+    clock.advance(PATIENCE.total_seconds() + 1)
+    log.fail_with.append(error)
+    await unended.look()
+    assert [event["tenant"] for event in log.events()] == ["globex"]  # the others' are written
+    assert "observations of acme without an end" in caplog.text
+    await unended.look()
+    assert len(log.events()) == 2
+
+
+async def test_a_database_that_is_away_is_told(
+    unended: Unended, metadata: Metadata, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "session", None)
+    await unended.look()
+    assert "could not be looked for" in caplog.text
 
 
 async def test_scores_logs_and_failures(sends: Callable[..., Any], log: FakeLog) -> None:
@@ -221,6 +307,78 @@ async def test_wrong_items_are_named_and_the_others_kept(sends: Callable[..., An
     assert len(orjson.loads(reverse(letter))["rows"]) == 7
 
 
+SCORES = "/api/public/scores"
+
+
+async def test_scores_by_themselves(client: httpx.AsyncClient, sends: Any, log: FakeLog) -> None:
+    trace, observation = "a" * 32, "b" * 16  # as clients that speak OTLP have them
+    score = {"traceId": trace, "observationId": observation, "name": "faith", "value": 0.8, "timestamp": moment()}
+    one = await client.post(SCORES, json={**score, "id": "c-1"})
+    assert (one.status_code, one.json()) == (200, {"id": "c-1"})
+    many = await client.post(SCORES, json=[{"name": "tone", "value": "kind"}, {"name": "safe", "value": 1}])
+    assert (many.status_code, many.json()) == (202, {"message": "Accepted"})
+    mixed = await client.post(SCORES, json=[{"id": "c-2", "name": "n"}, {"name": "ok", "value": 1}, 17])
+    told = mixed.json()
+    assert (mixed.status_code, told["accepted"], told["rejected"]) == (207, 1, 2)
+    assert [error["message"].split(" ")[0] for error in told["errors"]] == ["body", "data"]
+    faith, tone, safe, good = [event for event in log.events() if event["type"] == "evaluation.score"]
+    assert (faith["trace_id"].hex(), faith["parent_span_id"].hex(), faith["score"]) == (trace, observation, 0.8)
+    assert orjson.loads(faith["data"])["target_event_id"] == str(derived_id("acme", trace, observation))
+    assert (tone["label"], safe["score"], good["score"]) == ("kind", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b"17", 400), (b"[]", 202), (b'{"name": "n"}', 422), (b'{"id": "", "value": 1, "name": "n"}', 200)],
+)
+async def test_what_is_no_score(client: httpx.AsyncClient, sends: Any, body: bytes, status: int) -> None:
+    answer = await client.post(SCORES, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+
+
+async def test_too_many_scores(client: httpx.AsyncClient, sends: Any, intake: Intake) -> None:
+    intake.limits = replace(intake.limits, rows=2)
+    assert (await client.post(SCORES, json=[{}, {}, {}])).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"input": 300, "input_cached_tokens": 512, "output": 90, "output_reasoning": 6}, (812, 96, 512, None, 6)),
+        ({"input": 1, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 4}, (7, None, 4, 2, None)),
+        ({"prompt_tokens": 120, "completion_tokens": 30, "total_tokens": 150}, (120, 30, None, None, None)),
+        (
+            {
+                "prompt_tokens": 120,
+                "completion_tokens": 30,
+                "prompt_tokens_details": {"cached_tokens": 64},
+                "completion_tokens_details": {"reasoning_tokens": 10},
+            },
+            (120, 30, 64, None, 10),
+        ),
+        ({"input": 120, "output": 30, "total": 150, "cache_read_input_tokens": 64}, (120, 30, 64, None, None)),
+        ({"input": 56, "output": 30, "total": 150, "input_cached_tokens": 64}, (120, 30, 64, None, None)),
+        (
+            {"input": 90, "output": 30, "total": 150, "cache_read_input_tokens": 30, "cache_creation_input_tokens": 9},
+            (120, 30, 30, 9, None),
+        ),
+        ({"promptTokens": 1, "completionTokens": 2, "prompt_tokens_details": None}, (1, 2, None, None, None)),
+        ({"input": "many", "output": True}, ("many", True, None, None, None)),
+        ({}, (None,) * 5),
+    ],
+)
+def test_tokens(usage: dict[str, Any], tokens: tuple[Any, ...]) -> None:
+    found = tokens_of(usage)
+    names = ("input", "output", "cache_read_input", "cache_write_input", "reasoning_output")
+    assert tuple(found.get(f"{name}_tokens") for name in names) == tokens
+
+
+def test_parameters_are_figures_or_nothing() -> None:
+    for value, expected in (("0.2", 0.2), (1, 1.0), ("inf", None), ("warm", None), (True, None), ([], None)):
+        subject = Subject("generation", "g", {"modelParameters": {"temperature": value}, "startTime": moment()})
+        assert event_of(subject, None, "acme")["data"]["temperature"] == expected
+
+
 @pytest.mark.parametrize(
     ("body", "status"), [(b"{", 400), (b"[]", 400), (b'{"batch": {}}', 400), (b'{"batch": []}', 207)]
 )
@@ -255,13 +413,18 @@ async def test_held_in_chunks_and_again(held: SqlHeld, count: int) -> None:
     await held.save("acme", subjects)
     assert len(await held.load("acme", [one.name for one in subjects])) == count
     assert await held.load("globex", [one.name for one in subjects]) == {}
-    assert await held.overdue("acme") == []
+    assert await held.late() == await held.overdue("acme") == []
 
 
 async def test_what_was_written_is_forgotten_in_time(held: SqlHeld, clock: ManualClock) -> None:
     await held.save("acme", [Subject("span", "s-1", {}, written=True), Subject("span", "s-2", {"name": "n"})])
     clock.advance(PATIENCE.total_seconds() + 1)
+    assert await held.late() == ["acme"]
     assert [one.id for one in await held.overdue("acme")] == ["s-2"]
+    await held.forget()
+    assert len(await held.load("acme", ["s-1", "s-2"])) == 2
+    clock.advance(PATIENCE.total_seconds())
+    await held.forget()
     assert list(await held.load("acme", ["s-1", "s-2"])) == ["s-2"]
 
 
@@ -316,7 +479,7 @@ def test_any_item_becomes_an_event_or_is_refused(items: Sequence[Any]) -> None:
 
     for subject in join(read()):
         try:
-            assert event_of(subject, {"name": "t"} if "traceId" in subject.body else None)["type"]
+            assert event_of(subject, {"name": "t"} if "traceId" in subject.body else None, "acme")["type"]
         except RowInvalid as error:
             json.dumps(error.field)
     assert isinstance(START, datetime)

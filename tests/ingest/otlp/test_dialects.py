@@ -331,7 +331,7 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any], dict[str, Any]]] = [
         {
             "langfuse.observation.type": "generation",
             "langfuse.observation.model.name": "gpt-4o",
-            "langfuse.observation.usage_details": '{"input": 100, "output": 20, "input_cached_tokens": 10}',
+            "langfuse.observation.usage_details": '{"input": 90, "output": 20, "input_cached_tokens": 10}',
             "langfuse.observation.cost_details": '{"total": 0.02}',
             "langfuse.observation.completion_start_time": "2026-11-20T12:28:59.400Z",
             "langfuse.observation.input": '[{"role":"user","content":"Where is my order?"}]',
@@ -350,6 +350,85 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any], dict[str, Any]]] = [
             "prompt_id": "greeting",
         },
         {"input_messages": USER},
+    ),
+    (
+        "Langfuse around OpenAI's client",
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.model.name": "gpt-4o-2024-08-06",
+            "langfuse.observation.usage_details": '{"completion_tokens": 30, "prompt_tokens": 120, '
+            '"total_tokens": 150, "completion_tokens_details": {"reasoning_tokens": 10}, '
+            '"prompt_tokens_details": {"cached_tokens": 64}}',
+        },
+        "llm.request",
+        {
+            "input_tokens": 120,
+            "output_tokens": 30,
+            "cache_read_input_tokens": 64,
+            "reasoning_output_tokens": 10,
+        },
+        {},
+    ),
+    (
+        "Langfuse's errors",
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.level": "ERROR",
+            "langfuse.observation.status_message": "429: slow down",
+        },
+        "llm.request",
+        {"status": "error", "error_type": "429: slow down"},
+        {},
+    ),
+    (
+        "Langfuse's other levels",
+        {"langfuse.observation.type": "generation", "langfuse.observation.level": "WARNING"},
+        "llm.request",
+        {"status": "ok"},
+        {},
+    ),
+    (
+        "LiteLLM",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.usage.input_tokens": 120,
+            "gen_ai.usage.output_tokens": 30,
+            "gen_ai.cost.total_cost": 0.00052,
+            "llm.is_streaming": "True",
+            "llm.user": "u-1",
+            "metadata.usage_object": "{'completion_tokens': 30, 'prompt_tokens': 120, 'total_tokens': 150, "
+            "'completion_tokens_details': {'audio_tokens': None, 'reasoning_tokens': 10}, "
+            "'prompt_tokens_details': {'audio_tokens': None, 'cached_tokens': 64}}",
+        },
+        "llm.request",
+        {
+            "input_tokens": 120,
+            "output_tokens": 30,
+            "cache_read_input_tokens": 64,
+            "reasoning_output_tokens": 10,
+            "cost_usd": 0.00052,
+            "stream": True,
+        },
+        {},
+    ),
+    *(
+        (
+            f"LiteLLM, {usage[:12]}",
+            {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "metadata.usage_object": usage},
+            "llm.request",
+            {"model": "m", "cache_read_input_tokens": None},
+            {},
+        )
+        for usage in (
+            "{}",
+            "{'a'",
+            "{1, 2}",
+            "{'prompt_tokens_details': 3}",
+            "{" + "[" * 3000,
+            "17",
+            "{'x': f('y')}",
+        )
     ),
     (
         "a plain span",
@@ -371,7 +450,7 @@ def test_a_span_becomes(
     assert event["type"] == event_type
     assert {name: event["data"].get(name) for name in data} == data
     assert event["body"] == contents
-    assert event["data"]["status"] == "ok"
+    assert event["data"]["status"] == data.get("status", "ok")
     assert event["data"]["duration_ms"] == 1000.0
 
 
