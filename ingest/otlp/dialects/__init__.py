@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ingest.otlp.dialects import gen_ai, general, langfuse, openinference, openllmetry
+from ingest.otlp.dialects import gen_ai, general, langfuse, openinference, openllmetry, own
 from ingest.otlp.dialects.dialect import Dialect
 
 DIALECTS: Final[Sequence[Dialect]] = (
@@ -12,4 +12,5 @@ DIALECTS: Final[Sequence[Dialect]] = (
     openllmetry.DIALECT,
     langfuse.DIALECT,
     general.DIALECT,
+    own.DIALECT,
 )
