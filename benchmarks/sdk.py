@@ -103,7 +103,7 @@ def main() -> None:
     seconds = args.seconds or (2.0 if args.quick else 20.0)
     before, figures = machine(), dict[str, Any]()
     figures["import_ms"] = round(import_ms(), 1)
-    conversation = DATA | {"input_messages": [{"role": "user", "content": "x" * 100}] * 10}
+    conversation = DATA | {"input_messages": [{"role": "user", "content": "x" * 100} for _ in range(10)]}
     with fresh_hub() as hub:
         paced(hub, 1_000, 0.5, DATA)
         figures |= paced(hub, args.rate, seconds, DATA)

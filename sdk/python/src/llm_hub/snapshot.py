@@ -6,9 +6,13 @@ here. Any other object is kept as it is and read later, in the background thread
 then shows.
 """
 
+from itertools import chain
 from typing import Any, Final
 
 _CONTAINERS: Final = frozenset({dict, list, tuple, set})
+_DICT_ALONE: Final = frozenset({dict})
+#: Where a memo counts the copies that it does not know one by one; no object has this id.
+_FLAT: Final = 0
 #: Most containers that are copied; what lies beyond is shared. Half a millisecond at the worst.
 MOST: Final = 1_000
 DEEPEST: Final = 32
@@ -36,7 +40,7 @@ def _copied(value: Any, memo: dict[int, Any], depth: int) -> Any:
     if (known := memo.get(id(value))) is not None:
         return known
     kind = type(value)
-    if len(memo) >= MOST or depth >= DEEPEST:
+    if len(memo) + memo.get(_FLAT, 0) >= MOST or depth >= DEEPEST:
         return value
     if kind is tuple:
         return value if _CONTAINERS.isdisjoint(map(type, value)) else _inside_list(list(value), memo, depth + 1)
@@ -55,6 +59,13 @@ def _inside_dict(copy: dict[Any, Any], memo: dict[int, Any], depth: int) -> dict
 
 
 def _inside_list(copy: list[Any], memo: dict[int, Any], depth: int) -> list[Any]:
+    flat = memo.get(_FLAT, 0) + len(copy)
+    if len(memo) + flat <= MOST and depth < DEEPEST and _DICT_ALONE.issuperset(map(type, copy)):
+        # Messages: half of the time, where they hold but texts and numbers.
+        copies = list(map(dict.copy, copy))
+        if _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, copies)))):
+            memo[_FLAT] = flat
+            return copies
     for index, item in enumerate(copy):
         if type(item) in _CONTAINERS:
             copy[index] = _copied(item, memo, depth)
