@@ -1,5 +1,6 @@
 """The real ``langchain-core`` with models and tools of its own."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel, FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
@@ -322,6 +323,34 @@ def test_a_model_that_asks_another_one(both: MemoryClient, server: Providers) ->
     (request,), (run,) = both.of("llm.request"), both.of("span")
     assert (request["data"]["model"], run["data"]["name"]) == ("model", "router")
     assert request["parent_span_id"] == run["span_id"]
+
+
+def test_what_langchain_counts_counts_once_however_many_calls_it_made(both: MemoryClient, server: Providers) -> None:
+    handler = llm_hub.langchain_handler()
+    handler.on_chat_model_start({"name": "model"}, [], run_id=(run_id := uuid4()))
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk", max_retries=0) as client:
+        for _ in range(2):
+            list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
+    message = AIMessage("hello", usage_metadata=USAGE)
+    handler.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]), run_id=run_id)
+    first, last = (event["data"] for event in both.of("llm.request"))
+    assert "input_tokens" not in first
+    assert subset(last, TOKENS)
+
+
+def test_a_run_that_never_ends_keeps_no_call(both: MemoryClient, server: Providers) -> None:
+    handler = llm_hub.langchain_handler()
+    handler.on_chat_model_start({"name": "model"}, [], run_id=uuid4())
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk", max_retries=0) as client:
+        list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
+        assert both.events == []  # without tokens: the run may know them
+        del handler
+        gc.collect()
+        assert len(both.of("llm.request")) == 1
+        client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    inside, after = both.of("llm.request")
+    assert inside.get("parent_span_id")
+    assert not after.get("parent_span_id")
 
 
 def test_calls_after_a_run_and_of_other_clients_are_their_own(both: MemoryClient, server: Providers) -> None:

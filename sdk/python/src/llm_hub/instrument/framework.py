@@ -2,6 +2,7 @@
 
 from contextvars import ContextVar
 from typing import Any, Final
+from weakref import ref
 
 from llm_hub.client import Client
 from llm_hub.context import CURRENT, leave
@@ -39,14 +40,16 @@ class Run:
 
     def begin(self) -> None:
         """Calls of clients in this context are the run's from now on."""
-        _RUNS.set((*_open(), self))
+        _RUNS.set((*map(ref, _open()), ref(self)))
 
     def end(self, **fields: Any) -> None:
         """The framework says that the run is over, and what came of it."""
         self.open = False
-        _RUNS.set(_open())
-        for call in self._untold:  # the framework may have counted what its provider did not tell the client
-            call.set(**{name: fields[name] for name in _COUNTS if name in fields and not call.has(name)}).end()
+        _RUNS.set(tuple(map(ref, _open())))
+        if self._untold and len(self._untold) == len(self.calls):
+            # The framework may know what the provider did not tell: once, however many calls it made.
+            self._untold[-1].set(**{name: fields[name] for name in _COUNTS if name in fields})
+        self._let_go()
         if self.calls:
             kept = {name: value for name, value in fields.items() if name not in _COUNTS}
             self.span.recast("llm", {RECONCILED: self.calls[-1].span_id}).set(**kept)
@@ -61,12 +64,21 @@ class Run:
             self._untold.append(call.set(duration_ms=call.elapsed_ms()))
         return waits
 
+    def _let_go(self) -> None:
+        while self._untold:
+            self._untold.pop(0).end()
 
-_RUNS: ContextVar[tuple[Run, ...]] = ContextVar("llm_hub_runs", default=())
+    def __del__(self) -> None:
+        """The framework has forgotten it."""
+        self._let_go()
 
 
-def _open() -> tuple[Run, ...]:
-    return tuple(run for run in _RUNS.get() if run.open)
+#: The runs of this context. The framework's handler holds them: one that never ends goes with it.
+_RUNS: ContextVar[tuple[ref[Run], ...]] = ContextVar("llm_hub_runs", default=())
+
+
+def _open() -> list[Run]:
+    return [run for held in _RUNS.get() if (run := held()) is not None and run.open]
 
 
 def run_around(client: Client) -> Run | None:
