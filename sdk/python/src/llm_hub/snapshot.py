@@ -70,7 +70,7 @@ def _inside_list(copy: list[Any], memo: dict[int, Any], depth: int) -> list[Any]
 
 
 def _inside_dicts(copy: list[dict[Any, Any]], memo: dict[int, Any], depth: int) -> list[dict[Any, Any]]:
-    """Messages: copied all at once, which is half of the time where they hold but texts and numbers."""
+    """Messages: copied all at once, which is a third quicker where they hold but texts and numbers."""
     flat = memo.get(_FLAT, 0) + len(copy)
     if len(memo) + flat > MOST or depth >= DEEPEST:
         return [_copied(item, memo, depth) for item in copy]
