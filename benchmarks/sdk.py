@@ -13,6 +13,7 @@ SOURCES = ROOT / "sdk" / "python" / "src"
 sys.path.insert(0, str(SOURCES))
 
 import llm_hub  # noqa: E402 - from the checkout: the SDK is a distribution of its own
+from llm_hub.testing import MemoryClient  # noqa: E402
 
 DATA = {
     "provider": "openai",
@@ -64,6 +65,19 @@ def paced(hub: Hub, rate: float, seconds: float, data: dict[str, Any]) -> dict[s
     }
 
 
+def alone(data: dict[str, Any], count: int = 20_000) -> float:
+    """Median µs of a capture that nothing is sent of; the best of five runs, as other work can only add to it."""
+    medians = []
+    for _ in range(5):
+        client, took = MemoryClient(options=llm_hub.Options(queue_size=count)), []
+        for _ in range(count):
+            start = time.perf_counter_ns()
+            client.capture("llm.request", data, user_id="u-1", session_id="s-1")
+            took.append(time.perf_counter_ns() - start)
+        medians.append(percentile(took, 0.5) / 1e3)
+    return round(min(medians), 2)
+
+
 def import_ms() -> float:
     """Median of the import in fresh interpreters."""
     code = (
@@ -103,7 +117,8 @@ def main() -> None:
     seconds = args.seconds or (2.0 if args.quick else 20.0)
     before, figures = machine(), dict[str, Any]()
     figures["import_ms"] = round(import_ms(), 1)
-    conversation = DATA | {"input_messages": [{"role": "user", "content": "x" * 100}] * 10}
+    conversation = DATA | {"input_messages": [{"role": "user", "content": "x" * 100} for _ in range(10)]}
+    figures |= {"alone_p50_us": alone(DATA), "alone_conversation_p50_us": alone(conversation)}
     with fresh_hub() as hub:
         paced(hub, 1_000, 0.5, DATA)
         figures |= paced(hub, args.rate, seconds, DATA)

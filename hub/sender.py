@@ -26,6 +26,7 @@ from core.errors import (
 )
 
 NDJSON = "application/x-ndjson"
+PROTOBUF = "application/x-protobuf"
 Encoding = Literal["gzip", "zstd"]
 
 #: Answers after which the very same request is right later: in flight, over the limit, busy, a proxy in between.
@@ -252,18 +253,31 @@ def _retry_after(response: httpx.Response, otherwise: float) -> float:
 
 
 def _read(response: httpx.Response) -> dict[str, Any]:
-    if response.is_success:
-        answer = orjson.loads(response.content or b"{}")
-        return answer if isinstance(answer, dict) else {}
-    raise _ERRORS.get(response.status_code, HubError)(_detail(response))
+    if not response.is_success:
+        raise _ERRORS.get(response.status_code, HubError)(_detail(response))
+    if response.headers.get("Content-Type") == PROTOBUF:
+        partial = _message("Answer", response).partial
+        return {"partialSuccess": {"rejected": partial.rejected, "errorMessage": partial.message}}
+    answer = orjson.loads(response.content or b"{}")
+    return answer if isinstance(answer, dict) else {}
+
+
+def _message(name: str, response: httpx.Response) -> Any:
+    """A message of OTLP."""
+    from ingest.otlp.wire import MESSAGES  # for those who speak it
+
+    return MESSAGES[name].FromString(response.content)
 
 
 def _detail(response: httpx.Response) -> str:
     """What the hub says is wrong: a problem answer's ``detail``, else the status and the path."""
-    try:
-        problem = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        problem = None
-    said = problem.get("detail") or problem.get("message") if isinstance(problem, dict) else None
+    if response.headers.get("Content-Type") == PROTOBUF:
+        said = _message("RpcStatus", response).message
+    else:
+        try:
+            problem = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            problem = None
+        said = problem.get("detail") or problem.get("message") if isinstance(problem, dict) else None
     where = f"{response.request.url.path} answered {response.status_code}"
     return f"{where}: {said}" if said else where

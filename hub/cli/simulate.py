@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=Path, metavar="FILE", help="write the truth about the faults here, as JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write NDJSON here (.gz and .zst are compressed)")
     parser.add_argument(
-        "--via", default="events", metavar="DOOR", help="events, cloudevents or adapters: the door they come through"
+        "--via", default="events", metavar="DOOR", help="the door: events, otlp, cloudevents, adapters or sdk"
     )
     parser.add_argument("--history", action="store_true", help="end now and send at full speed instead of live")
     target_options(parser)

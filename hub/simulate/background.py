@@ -99,7 +99,7 @@ def _metric(emitter: Emitter, at: int, dice: int, level: float) -> None:
         total = int(sum(counts))
         spent = round(0.08 * level * total, 4)
         data: dict[str, Any] = {
-            "name": "gateway.request.duration", "value": round(spent / max(1, total), 6), "unit": "s",
+            "name": "gateway.request.duration", "value": spent / max(1, total), "unit": "s",
             "kind": "histogram", "temporality": "delta", "count": total, "sum": spent, "bounds": [0.1, 1.0],
             "bucket_counts": counts,
         }  # fmt: skip

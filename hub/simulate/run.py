@@ -1,23 +1,22 @@
 """Runs a simulation: into files, or to a hub, as fast as it goes or paced by the clock."""
 
 import asyncio
-import gzip
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol, Self, cast
 
 import httpx
 import orjson
-import zstandard
 
 from core.clock import Clock, SystemClock
 from core.errors import SettingsError
 from hub.sender import Encoding, HubSender, Totals
-from hub.simulate.config import SimBatch, SimulationConfig
+from hub.simulate.config import SimulationConfig
+from hub.simulate.sdk_sink import SdkSink
 from hub.simulate.simulation import Simulation
-from hub.simulate.via import Body, Speech, speech
+from hub.simulate.sinks import DoorSink, FileSink, Sink
+from hub.simulate.via import SDK, speech
 
 Progress = Callable[[int, float], None]
 """Told after each batch: events so far, and the share of the simulated time that has passed, 0–1."""
@@ -68,16 +67,17 @@ async def simulate(
     batch_size, connections, encoding
         See :class:`hub.sender.HubSender`; live batches are at most a quarter of a second long.
     via
-        The door they come through, see :data:`hub.simulate.via.VIA`; files hold the hub's own form only.
+        The door they come through, see :data:`hub.simulate.via.DOORS`; files hold the hub's own form only.
     progress
         Told after each batch.
     clock, transport
-        For tests.
+        For tests; the SDK has a way of its own.
 
     Raises
     ------
     SettingsError
-        Neither or both of ``out`` and ``url`` are given, a tenant has no key, or there is no such door.
+        Neither or both of ``out`` and ``url`` are given, a tenant has no key, there is no such door, or the SDK is not
+        installed.
     HubError
         The hub refused a batch.
     """
@@ -86,24 +86,28 @@ async def simulate(
         await asyncio.to_thread(write_labels, simulation, labels)
     if (out is None) == (url is None):
         raise SettingsError("give either a file or a hub's URL and key")
-    speak = speech(via)
     if out and via != "events":
         raise SettingsError(f"files hold the hub's own events: send --via {via} to a hub")
     clock = clock or SystemClock()
+
+    def door(key: str) -> Sink:
+        if via == SDK:
+            return SdkSink(str(url), key)
+        sender = HubSender(str(url), key, connections=connections, encoding=encoding, clock=clock, transport=transport)
+        return DoorSink(sender, speech(via))
+
     batches = simulation.batches(batch_size, _LIVE_STEP_US if live else None)
-    sinks = _to_files(config, out) if out else _to_hub(config, str(url), key, connections, encoding, clock, transport)
+    sinks = _to_files(config, out) if out else _to_hub(config, key, door)
     outcome = Outcome()
     async with AsyncExitStack() as stack:
         for tenant, sink in sinks.items():
             await stack.enter_async_context(sink)
             outcome.totals[tenant] = sink.totals
-        # Making and encoding a block takes some tenths of a second: not in the way of a hub that shares this loop.
-        while (made := await asyncio.to_thread(_next_batch, batches, speak)) is not None:
-            batch, bodies = made
+        # Making a block takes some tenths of a second: not in the way of a hub that shares this loop.
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             if live and (wait := batch.last_us / 1e6 - clock.now().timestamp()) > 0:
                 await clock.sleep(wait)
-            for body in bodies:
-                await sinks[batch.tenant].submit(body.content, path=body.path, content_type=body.content_type)
+            await sinks[batch.tenant].take(batch.events)
             outcome.events += len(batch.events)
             if progress:
                 progress(outcome.events, (batch.last_us - config.start_us) / (config.end_us - config.start_us))
@@ -117,78 +121,18 @@ def write_labels(simulation: Simulation, path: Path) -> None:
     )
 
 
-class _Sink(Protocol):
-    """Where the bodies of a tenant go."""
-
-    totals: Totals
-
-    async def __aenter__(self) -> object: ...
-
-    async def __aexit__(self, *error: object) -> None: ...
-
-    async def submit(self, body: bytes, *, path: str, content_type: str) -> None: ...
-
-
-class _File:
-    """A file of NDJSON, compressed by its suffix."""
-
-    def __init__(self, path: Path) -> None:
-        self.totals = Totals()
-        self._path = path
-        self._file: IO[bytes] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._file = await asyncio.to_thread(open_for_writing, self._path)
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        if self._file:
-            await asyncio.to_thread(self._file.close)
-
-    async def submit(self, body: bytes, *, path: str, content_type: str) -> None:  # noqa: ARG002 - a file has no door
-        if self._file:
-            await asyncio.to_thread(self._file.write, body)
-        self.totals.accepted += body.count(b"\n")
-        self.totals.batches += 1
-
-
-def open_for_writing(path: Path) -> IO[bytes]:
-    """A binary file that compresses by its suffix (``.gz``, ``.zst``); the same content gives the same bytes."""
-    if path.suffix == ".gz":
-        return cast(IO[bytes], gzip.GzipFile(path, "wb", mtime=0))
-    if path.suffix == ".zst":
-        return cast(IO[bytes], zstandard.open(path, "wb"))
-    return path.open("wb")
-
-
-def _next_batch(batches: Iterator[SimBatch], speak: Speech) -> tuple[SimBatch, list[Body]] | None:
-    batch = next(batches, None)
-    return None if batch is None else (batch, speak(batch.events))
-
-
-def _to_files(config: SimulationConfig, out: Path) -> Mapping[str, _Sink]:
+def _to_files(config: SimulationConfig, out: Path) -> Mapping[str, Sink]:
     if len(config.tenants) == 1:
-        return {config.tenants[0]: _File(out)}
+        return {config.tenants[0]: FileSink(out)}
     stem, dot, suffixes = out.name.partition(".")
-    return {tenant: _File(out.with_name(f"{stem}.{tenant}{dot}{suffixes}")) for tenant in config.tenants}
+    return {tenant: FileSink(out.with_name(f"{stem}.{tenant}{dot}{suffixes}")) for tenant in config.tenants}
 
 
 def _to_hub(
-    config: SimulationConfig,
-    url: str,
-    key: str | Mapping[str, str] | None,
-    connections: int,
-    encoding: Encoding | None,
-    clock: Clock,
-    transport: httpx.AsyncBaseTransport | None,
-) -> Mapping[str, _Sink]:
+    config: SimulationConfig, key: str | Mapping[str, str] | None, door: Callable[[str], Sink]
+) -> Mapping[str, Sink]:
     keys = {config.tenants[0]: key} if isinstance(key, str) else dict(key or {})
     missing = [tenant for tenant in config.tenants if tenant not in keys]
     if missing:
         raise SettingsError(f"no key for tenant {', '.join(missing)}")
-    return {
-        tenant: HubSender(
-            url, keys[tenant], connections=connections, encoding=encoding, clock=clock, transport=transport
-        )
-        for tenant in config.tenants
-    }
+    return {tenant: door(keys[tenant]) for tenant in config.tenants}

@@ -93,7 +93,7 @@ class Traced:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             answer = self.bench.client.get(f"/v1/traces/{self.trace_id}")
-            if answer.status_code == 200:
+            if answer.status_code == 200 and len(answer.json()["spans"]) == 1:  # else the root is still to come
                 (root,) = answer.json()["spans"]
                 found = list(_flat(root))
                 if len(found) >= count + 1:

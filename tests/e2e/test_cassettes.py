@@ -16,8 +16,8 @@ from openinference.instrumentation.openai import OpenAIInstrumentor as OpenInfer
 from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor
 from opentelemetry.instrumentation.openai import OpenAIInstrumentor as OpenLLMetry
 
-from tests.e2e import providers
 from tests.e2e.instrumented import Bench, benched
+from tests.providers import providers
 
 pytestmark = [
     pytest.mark.data,
@@ -107,8 +107,8 @@ def test_openai(bench: Bench, folder: Path, instrumentor: Any) -> None:
     assert len(given) > 50
     current: list[Exchange] = []
     with (
-        providers.running(lambda path, body: (200, current[-1].answer)) as url,
-        openai.OpenAI(api_key="sk-test", base_url=f"{url}/v1", max_retries=0) as client,
+        providers(lambda path, body: (200, current[-1].answer)) as provider,
+        openai.OpenAI(api_key="sk-test", base_url=f"{provider.url}/v1", max_retries=0) as client,
     ):
 
         def create(one: Exchange) -> None:
@@ -124,8 +124,8 @@ def test_anthropic(bench: Bench, folder: Path) -> None:
     assert len(given) > 15
     current: list[Exchange] = []
     with (
-        providers.running(lambda path, body: (200, current[-1].answer)) as url,
-        anthropic.Anthropic(api_key="sk-test", base_url=url, max_retries=0) as client,
+        providers(lambda path, body: (200, current[-1].answer)) as provider,
+        anthropic.Anthropic(api_key="sk-test", base_url=provider.url, max_retries=0) as client,
     ):
 
         def create(one: Exchange) -> None:

@@ -82,7 +82,7 @@ def test_replay_query_and_simulate(run: Run, client: httpx.Client, tmp_path: Pat
     assert json.loads(labels.read_text()) == []
 
 
-@pytest.mark.parametrize("door", ["cloudevents", "adapters"])
+@pytest.mark.parametrize("door", ["otlp", "cloudevents", "adapters", "sdk"])
 def test_simulate_via_another_door(run: Run, client: httpx.Client, door: str) -> None:
     status, out, err = run("simulate", "--history", "--rate", "5", "--duration", "20", "--via", door)
     assert (status, err) == (0, "")
@@ -92,7 +92,7 @@ def test_simulate_via_another_door(run: Run, client: httpx.Client, door: str) ->
 def test_a_door_that_the_simulator_does_not_know(run: Run) -> None:
     status, _, err = run("simulate", "--history", "--duration", "5", "--via", "fax")
     assert status == 1
-    assert "the doors are events, cloudevents, adapters" in err
+    assert "the doors are events, otlp, cloudevents, adapters, sdk" in err
 
 
 def test_keys_over_http(run: Run, client: httpx.Client) -> None:

@@ -8,7 +8,8 @@ import pytest
 import zstandard
 
 from core.errors import Forbidden, HubError, NotFound, Retryable, Unauthenticated
-from hub.sender import HubSender, RowError
+from hub.sender import PROTOBUF, HubSender, RowError
+from ingest.otlp.wire import MESSAGES
 from tests.hub.fakes import FakeHub, JumpingClock, take_all
 
 URL, KEY = "http://hub.test", "lh_test"
@@ -177,3 +178,17 @@ async def test_it_must_be_opened() -> None:
     await closed.submit(b"{}\n")
     with pytest.raises(RuntimeError, match="async with"):
         await next(iter(closed._under_way))
+
+
+async def test_answers_of_otlp_are_read() -> None:
+    hub = FakeHub()
+    partial = MESSAGES["Partial"](rejected=2, message="two spans have no id")
+    content = MESSAGES["Answer"](partial=partial).SerializeToString()
+    hub.answer = lambda _: httpx.Response(200, content=content, headers={"Content-Type": PROTOBUF})
+    async with sender(hub) as open_sender:
+        await open_sender.submit(b"x", path="/v1/traces", content_type=PROTOBUF, items=5)
+    assert (open_sender.totals.accepted, open_sender.totals.rejected) == (3, 2)
+    assert open_sender.totals.reasons == {("", "two spans have no id"): 2}
+    refusal = MESSAGES["RpcStatus"](code=16, message="no such key").SerializeToString()
+    with pytest.raises(Unauthenticated, match="answered 401: no such key"):
+        await send(FakeHub(httpx.Response(401, content=refusal, headers={"Content-Type": PROTOBUF})), b"x")

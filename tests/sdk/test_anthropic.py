@@ -12,7 +12,7 @@ from anthropic.resources.messages import AsyncMessages, Messages
 import llm_hub
 from llm_hub.instrument.anthropic import provider_of
 from llm_hub.testing import MemoryClient
-from tests.sdk.providers import Providers, providers
+from tests.providers import Providers, providers
 
 ASKED: Any = {"model": "claude-test", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
 TOOLS: Any = [{"name": "search", "input_schema": {"type": "object", "properties": {}}}]
@@ -167,3 +167,31 @@ def test_who_answers(client: anthropic.Anthropic) -> None:
 
     assert provider_of(client.messages) == "anthropic"
     assert provider_of(Resource()) == "aws"
+
+
+def test_answers_that_the_host_reads_itself(hub: MemoryClient, client: anthropic.Anthropic) -> None:
+    hub.capture_content = True
+    create = client.messages.with_streaming_response.create
+    with create(**ASKED) as answer:
+        assert "hello" in answer.parse().to_json()
+    with create(**ASKED, stream=True) as answer:
+        assert "message_stop" in "".join(answer.iter_lines())
+    with create(**ASKED, stream=True) as answer:
+        assert len(list(answer.parse())) == 7
+    assert len(hub.events) == 3
+    for event in hub.events:
+        assert subset(event["data"], TOKENS | {"finish_reason": "end_turn", "response_model": "claude-test"})
+        assert event["data"]["output_messages"][0]["content"][0]["text"] == "hello"
+    assert "time_to_first_token_ms" in hub.events[1]["data"]
+
+
+async def test_asynchronous_answers_that_the_host_reads_itself(
+    hub: MemoryClient, async_client: anthropic.AsyncAnthropic
+) -> None:
+    create = async_client.messages.with_streaming_response.create
+    async with create(**ASKED) as answer:
+        assert "hello" in await answer.text()
+    async with create(**ASKED, stream=True) as answer:
+        assert b"message_stop" in b"".join([piece async for piece in answer.iter_bytes()])
+    assert len(hub.events) == 2
+    assert all(subset(event["data"], TOKENS) for event in hub.events)

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiokafka
+import httpx
 import pytest
 
 import llm_hub
 from benchmarks.common import Hub
 from schemas.catalogue import EVENT_TYPES
 from schemas.json_schema import example
+from tests.sdk.test_kafka import FakeProducer
 
 pytestmark = pytest.mark.slow
 PATIENCE = 60.0
@@ -51,6 +54,23 @@ def asked(hub: Hub, measures: list[str], enough: Any, **question: Any) -> list[l
         if enough(rows):
             return rows
         assert time.monotonic() < until, rows
+
+
+def test_records_for_kafka_are_what_the_door_takes(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiokafka, "AIOKafkaProducer", FakeProducer)
+    monkeypatch.setattr(FakeProducer, "records", [])
+    with llm_hub.Client("kafka://broker", source="gateway") as client:
+        for kind in EVENT_TYPES:
+            client.capture(kind, example(kind)["data"])
+        assert client.flush(PATIENCE)
+    body = b"\n".join(json.dumps(event).encode() for _, event in FakeProducer.records)
+    answer = httpx.post(
+        f"{hub.url}/v1/events",
+        content=body,
+        headers={"Authorization": f"Bearer {hub.key}", "Content-Type": "application/x-ndjson"},
+        trust_env=False,
+    )
+    assert answer.json() == {"accepted": len(EVENT_TYPES), "rejected": 0, "duplicates": 0, "errors": []}
 
 
 def test_every_event_type_is_accepted(hub: Hub, client: llm_hub.Client) -> None:

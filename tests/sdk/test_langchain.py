@@ -1,13 +1,16 @@
 """The real ``langchain-core`` with models and tools of its own."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from uuid import uuid4
 
+import openai
 import pytest
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel, FakeListLLM
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
@@ -15,7 +18,9 @@ from langchain_core.tools import tool
 
 import llm_hub
 from llm_hub.testing import MemoryClient
+from tests.providers import Providers, providers
 
+ASKED: Any = [{"role": "user", "content": "hi"}]
 USAGE: Any = {
     "input_tokens": 812,
     "output_tokens": 96,
@@ -73,6 +78,53 @@ def search(query: str) -> str:
 class Retriever(BaseRetriever):
     def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
         return [Document("a", id="d-1"), Document("b", id="d-2")]
+
+
+class OfClient(BaseChatModel):
+    """Asks a real client, as the models of LangChain's integrations do."""
+
+    url: str
+    model: str = "gpt-4o"
+    asks: int = 1
+    counts: bool = True
+
+    @property
+    def _llm_type(self) -> str:
+        return "client"
+
+    def _result(self, answer: Any) -> ChatResult:
+        usage: Any = USAGE if self.counts else None
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("hello", usage_metadata=usage))])
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        with openai.OpenAI(base_url=f"{self.url}/v1", api_key="sk", max_retries=0) as client:
+            for _ in range(self.asks):
+                answer = client.chat.completions.create(model=self.model, messages=ASKED)
+        return self._result(answer)
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        async with openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key="sk", max_retries=0) as client:
+            return self._result(await client.chat.completions.create(model=self.model, messages=ASKED))
+
+    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        with openai.OpenAI(base_url=f"{self.url}/v1", api_key="sk", max_retries=0) as client:
+            for piece in client.chat.completions.create(model=self.model, messages=ASKED, **self._streamed()):
+                yield self._piece(piece)
+
+    async def _astream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async with openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key="sk", max_retries=0) as client:
+            async for piece in await client.chat.completions.create(
+                model=self.model, messages=ASKED, **self._streamed()
+            ):
+                yield self._piece(piece)
+
+    def _streamed(self) -> Any:
+        return {"stream": True} | ({"stream_options": {"include_usage": True}} if self.counts else {})
+
+    def _piece(self, piece: Any) -> ChatGenerationChunk:
+        usage: Any = USAGE if not piece.choices or not self.counts else None
+        text = piece.choices[0].delta.content or "" if piece.choices else ""
+        return ChatGenerationChunk(message=AIMessageChunk(text, usage_metadata=usage))
 
 
 def config(**metadata: Any) -> Any:
@@ -174,3 +226,140 @@ def test_runs_that_never_end_are_forgotten(llm_hub_client: MemoryClient, monkeyp
     for run_id in ids:
         handler.on_chain_end({}, run_id=run_id)
     assert len(llm_hub_client.events) == 3
+
+
+# The handler, and the client below it instrumented as well: a call counts once
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Providers]:
+    with providers() as made:
+        yield made
+
+
+@pytest.fixture
+def both(llm_hub_client: MemoryClient) -> Iterator[MemoryClient]:
+    llm_hub.instrument_openai(provider="openai")
+    yield llm_hub_client
+    llm_hub.uninstrument_openai()
+
+
+#: What the client tells, and LangChain does not.
+NEARER = {"provider": "openai", "response_model": "gpt-4o-2024-08-06", "input_tokens": 812, "output_tokens": 96}
+
+
+def once(hub: MemoryClient, calls: int = 1) -> None:
+    """One ``llm.request`` a call, each below LangChain's span of it, which says so."""
+    requests = hub.of("llm.request")
+    around = {event["span_id"]: event for event in hub.of("span") if event["data"]["kind"] == "llm"}
+    assert len(requests) == len(around) == calls
+    for request in requests:
+        run = around[request["parent_span_id"]]
+        assert run["attributes"] == {"llm_hub.reconciled": request["span_id"]}
+        assert run["data"]["name"] == "gpt-4o"
+        assert not {"input_tokens", "output_tokens"} & set(run["data"])
+        assert request["trace_id"] == run["trace_id"]
+        assert subset(request["data"], NEARER)
+
+
+def test_a_call_counts_once(both: MemoryClient, server: Providers) -> None:
+    chain = ChatPromptTemplate.from_template("{q}") | OfClient(url=server.url)
+    chain.invoke({"q": "hi"}, config(user_id="u-1"))
+    once(both)
+    assert both.of("llm.request")[0]["user_id"] == "u-1"
+    chain.batch([{"q": "one"}, {"q": "two"}], config())
+    once(both, 3)
+
+
+async def test_an_asynchronous_call_counts_once(both: MemoryClient, server: Providers) -> None:
+    chain = ChatPromptTemplate.from_template("{q}") | OfClient(url=server.url)
+    await chain.ainvoke({"q": "hi"}, config())
+    once(both)
+    await chain.abatch([{"q": "one"}, {"q": "two"}], config())
+    once(both, 3)
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["provider counts", "langchain counts"])
+async def test_a_streamed_call_counts_once(both: MemoryClient, server: Providers, counts: bool) -> None:
+    model = OfClient(url=server.url, counts=counts)
+    assert "hello" in "".join(str(piece.content) for piece in model.stream("hi", config()))
+    assert len(both.of("llm.request")) == 1
+    assert "hello" in "".join([str(piece.content) async for piece in model.astream("hi", config())])
+    if counts:
+        once(both, 2)
+    for request in both.of("llm.request"):
+        # Without the provider's usage, the tokens are what LangChain makes of it (of each piece: its own affair).
+        assert request["data"]["input_tokens"] >= 812
+        assert 0 < request["data"]["time_to_first_token_ms"] <= request["data"]["duration_ms"]
+    assert len(both.of("llm.request")) == len(both.of("span")) == 2
+
+
+def test_several_prompts_at_once(both: MemoryClient, server: Providers) -> None:
+    messages: list[list[BaseMessage]] = [[HumanMessage("one")], [HumanMessage("two")]]
+    OfClient(url=server.url).generate(messages, callbacks=[llm_hub.langchain_handler()])
+    once(both, 2)
+
+
+def test_several_calls_in_a_run_all_count(both: MemoryClient, server: Providers) -> None:
+    OfClient(url=server.url, asks=3).invoke("hi", config())
+    (run,) = both.of("span")
+    assert [event["parent_span_id"] for event in both.of("llm.request")] == [run["span_id"]] * 3
+
+
+def test_a_call_that_fails_counts_once(both: MemoryClient, server: Providers) -> None:
+    with pytest.raises(openai.RateLimitError):
+        OfClient(url=server.url, model="status-429").invoke("hi", config())
+    (request,), (run,) = both.of("llm.request"), both.of("span")
+    assert subset(request["data"], {"status": "error", "error_type": "rate_limit", "http_status_code": 429})
+    assert (run["data"]["status"], run["data"]["kind"]) == ("error", "llm")
+
+
+def test_a_model_that_asks_another_one(both: MemoryClient, server: Providers) -> None:
+    handler = llm_hub.langchain_handler()
+    handler.on_chat_model_start({"name": "router"}, [], run_id=(outer := uuid4()))
+    handler.on_chat_model_start({"name": "model"}, [], run_id=(inner := uuid4()), parent_run_id=outer)
+    for run_id in (inner, outer):
+        handler.on_llm_end(None, run_id=run_id)
+    (request,), (run,) = both.of("llm.request"), both.of("span")
+    assert (request["data"]["model"], run["data"]["name"]) == ("model", "router")
+    assert request["parent_span_id"] == run["span_id"]
+
+
+def test_what_langchain_counts_counts_once_however_many_calls_it_made(both: MemoryClient, server: Providers) -> None:
+    handler = llm_hub.langchain_handler()
+    handler.on_chat_model_start({"name": "model"}, [], run_id=(run_id := uuid4()))
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk", max_retries=0) as client:
+        for _ in range(2):
+            list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
+    message = AIMessage("hello", usage_metadata=USAGE)
+    handler.on_llm_end(LLMResult(generations=[[ChatGeneration(message=message)]]), run_id=run_id)
+    first, last = (event["data"] for event in both.of("llm.request"))
+    assert "input_tokens" not in first
+    assert subset(last, TOKENS)
+
+
+def test_a_run_that_never_ends_keeps_no_call(both: MemoryClient, server: Providers) -> None:
+    handler = llm_hub.langchain_handler()
+    handler.on_chat_model_start({"name": "model"}, [], run_id=uuid4())
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk", max_retries=0) as client:
+        list(client.chat.completions.create(model="gpt-4o", messages=ASKED, stream=True))
+        assert both.events == []  # without tokens: the run may know them
+        del handler
+        gc.collect()
+        assert len(both.of("llm.request")) == 1
+        client.chat.completions.create(model="gpt-4o", messages=ASKED)
+    inside, after = both.of("llm.request")
+    assert inside.get("parent_span_id")
+    assert not after.get("parent_span_id")
+
+
+def test_calls_after_a_run_and_of_other_clients_are_their_own(both: MemoryClient, server: Providers) -> None:
+    model = OfClient(url=server.url)
+    model.invoke("hi", config())
+    model.invoke("hi")
+    with MemoryClient(source="another hub") as other:
+        model.invoke("hi", {"callbacks": [llm_hub.langchain_handler(other)]})
+        assert [event["type"] for event in other.events] == ["llm.request"]
+    parents = [event.get("parent_span_id") for event in both.of("llm.request")]
+    assert [parent is None for parent in parents] == [False, True, True]
+    assert len(both.of("span")) == 1

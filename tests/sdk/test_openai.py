@@ -1,7 +1,7 @@
 """The real ``openai`` package against a server of its form."""
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import openai
@@ -14,7 +14,7 @@ from openai.resources.responses import AsyncResponses, Responses
 import llm_hub
 from llm_hub.instrument.openai import provider_of
 from llm_hub.testing import MemoryClient
-from tests.sdk.providers import Providers, providers
+from tests.providers import Providers, providers
 
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
 TOOLS: Any = [{"type": "function", "function": {"name": "search", "parameters": {"type": "object", "properties": {}}}}]
@@ -239,9 +239,94 @@ def test_raw_responses(hub: MemoryClient, client: openai.OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=MESSAGES)
     assert raw.parse().choices[0].finish_reason == "stop"
     assert subset(only(hub), TOKENS)
-    with client.chat.completions.with_streaming_response.create(model="gpt-4o", messages=MESSAGES) as streamed:
-        assert b"hello" in streamed.read()
-    assert subset(hub.events[-1]["data"], {"model": "gpt-4o", "status": "ok"})
+
+
+#: Ways to read an answer; each gives what shows that all of it came.
+READ: dict[str, Callable[[Any], Any]] = {
+    "read": lambda answer: answer.read(),
+    "text": lambda answer: answer.text(),
+    "json": lambda answer: str(answer.json()),
+    "parse": lambda answer: answer.parse().to_json(),
+    "bytes": lambda answer: b"".join(answer.iter_bytes()),
+    "chunks": lambda answer: b"".join(answer.iter_bytes(7)),
+    "lines": lambda answer: "".join(answer.iter_lines()),
+    "twice": lambda answer: answer.read() + answer.read(),
+}
+
+
+@pytest.mark.parametrize("way", READ)
+def test_an_answer_that_the_host_reads_itself(hub: MemoryClient, client: openai.OpenAI, way: str) -> None:
+    hub.capture_content = True
+    with client.chat.completions.with_streaming_response.create(model="gpt-4o", messages=MESSAGES) as answer:
+        response = answer.http_response
+        assert hub.events == []
+        assert "hello" in str(READ[way](answer))
+    assert subset(only(hub), TOKENS | {"finish_reason": "stop", "response_model": "gpt-4o-2024-08-06"})
+    assert "hello" in str(only(hub)["output_messages"])
+    assert not {"iter_bytes", "close"} & set(vars(response))
+
+
+@pytest.mark.parametrize("way", ["bytes", "chunks", "lines", "parse"])
+def test_a_stream_that_the_host_reads_itself(hub: MemoryClient, client: openai.OpenAI, way: str) -> None:
+    options: Any = {"stream": True, "stream_options": {"include_usage": True}}
+    with client.chat.completions.with_streaming_response.create(model="gpt-4o", messages=MESSAGES, **options) as answer:
+        read = READ[way] if way != "parse" else lambda answer: [piece.to_json() for piece in answer.parse()]
+        assert "hel" in str(read(answer))
+    data = only(hub)
+    assert subset(data, TOKENS | {"stream": True, "finish_reason": "stop"})
+    assert 0 < data["time_to_first_token_ms"] <= data["duration_ms"]
+
+
+async def test_an_asynchronous_answer_that_the_host_reads_itself(
+    hub: MemoryClient, async_client: openai.AsyncOpenAI
+) -> None:
+    create = async_client.chat.completions.with_streaming_response.create
+    async with create(model="gpt-4o", messages=MESSAGES) as answer:
+        assert "hello" in await answer.text()
+    async with create(model="gpt-4o", messages=MESSAGES) as answer:
+        assert (await answer.parse()).choices[0].finish_reason == "stop"
+    options: Any = {"stream": True, "stream_options": {"include_usage": True}}
+    async with create(model="gpt-4o", messages=MESSAGES, **options) as answer:
+        assert "[DONE]" in "".join([line async for line in answer.iter_lines()])
+    async with create(model="gpt-4o", messages=MESSAGES, **options) as answer:
+        assert len([piece async for piece in await answer.parse()]) == 5
+    async with async_client.responses.with_streaming_response.create(model="gpt-4o", input="hi", stream=True) as answer:
+        assert b"hello" in await answer.read()
+    async with async_client.embeddings.with_streaming_response.create(model="e", input="hi") as vectors:
+        assert len((await vectors.parse()).data) == 1
+    *calls, embedding = (event["data"] for event in hub.events)
+    assert len(calls) == 5
+    assert all(subset(data, TOKENS) for data in calls)
+    assert subset(embedding, {"input_tokens": 7, "dimensions": 3})
+
+
+def test_an_answer_that_the_host_lets_go_of(hub: MemoryClient, client: openai.OpenAI) -> None:
+    create = client.chat.completions.with_streaming_response.create
+    with create(model="gpt-4o", messages=MESSAGES):
+        pass
+    with create(model="gpt-4o", messages=MESSAGES, stream=True) as answer:
+        lines = answer.iter_lines()
+        assert next(lines)
+    assert len(hub.events) == 2
+    assert all(subset(event["data"], {"status": "ok", "model": "gpt-4o"}) for event in hub.events)
+    lines.close()  # type: ignore[attr-defined]
+    assert len(hub.events) == 2
+
+
+def test_a_stream_of_bytes_that_breaks(hub: MemoryClient, client: openai.OpenAI) -> None:
+    with client.chat.completions.with_streaming_response.create(model="broken", messages=MESSAGES, stream=True) as raw:
+        assert "overloaded" in "".join(raw.iter_lines())
+    assert subset(only(hub), {"status": "error", "error_type": "overloaded_error"})
+
+
+def test_no_piece_is_asked_for_that_the_host_would_see(
+    hub: MemoryClient, server: Providers, client: openai.OpenAI
+) -> None:
+    llm_hub.uninstrument_openai()
+    llm_hub.instrument_openai(stream_usage=True)
+    with client.chat.completions.with_streaming_response.create(model="gpt-4o", messages=MESSAGES, stream=True) as raw:
+        raw.read()
+    assert "stream_options" not in server.asked[-1]
 
 
 def test_it_is_taken_off_exactly(llm_hub_client: MemoryClient, client: openai.OpenAI) -> None:

@@ -54,4 +54,10 @@ hub.close()
 with MemoryClient() as memory:
     memory.capture("product.event", {"name": "x"})
     assert memory.events[0]["data"] == {"name": "x"}
+refusal = ""
+try:
+    llm_hub.Client("kafka://broker/topic")
+except ValueError as error:
+    refusal = str(error)
+assert "llm-analytics-hub-sdk[kafka]" in refusal, "there is no aiokafka here"
 print(f"SDK {llm_hub.__version__} with httpx {httpx.__version__} on Python {sys.version.split()[0]}: {len(got)} events")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ingest.otlp.dialects import gen_ai, general, langfuse, litellm, openinference, openllmetry
+from ingest.otlp.dialects import gen_ai, general, langfuse, litellm, openinference, openllmetry, own
 from ingest.otlp.dialects.dialect import Dialect
 
 DIALECTS: Final[Sequence[Dialect]] = (
@@ -13,4 +13,5 @@ DIALECTS: Final[Sequence[Dialect]] = (
     langfuse.DIALECT,
     litellm.DIALECT,
     general.DIALECT,
+    own.DIALECT,
 )

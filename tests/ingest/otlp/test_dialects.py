@@ -12,6 +12,22 @@ PARTS = '[{"role":"user","parts":[{"type":"text","content":"Hi"}]}]'
 #: Name, attributes, event type, fields of ``data``, contents.
 CASES: list[tuple[str, dict[str, Any], str, dict[str, Any], dict[str, Any]]] = [
     (
+        "the hub's own names, where no convention has one",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o",
+            "llm_hub.feature": "search",
+            "llm_hub.experiment_id": "tone",
+            "llm_hub.variant": "b",
+            "llm_hub.attempt": 2,
+            "llm_hub.cache_hit": False,
+            "llm_hub.model": "what a convention says counts first",
+        },
+        "llm.request",
+        {"model": "gpt-4o", "feature": "search", "experiment_id": "tone", "variant": "b", "attempt": 2},
+        {},
+    ),
+    (
         "gen_ai of 1.26",
         {
             "gen_ai.system": "OpenAI",

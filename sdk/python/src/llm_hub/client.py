@@ -6,6 +6,7 @@ import re
 import time as clock
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -13,6 +14,7 @@ from llm_hub import default, lifecycle
 from llm_hub.context import CURRENT
 from llm_hub.encode import Encoder
 from llm_hub.ids import new_event_id
+from llm_hub.kafka_address import MOST_BYTES, address_of
 from llm_hub.options import Options
 from llm_hub.pipeline import Pipeline
 from llm_hub.snapshot import snapshot
@@ -33,7 +35,8 @@ class Client:
     Parameters
     ----------
     url
-        The hub's; ``LLM_HUB_URL`` if not given.
+        The hub's; ``LLM_HUB_URL`` if not given. Or ``kafka://host:9092,host:9092/topic``: a topic that the hub reads
+        (``llm.events`` if not named); whose events they are is said there. Needs the extra ``kafka``, and no key.
     key
         An API key with the scope ``ingest``; ``LLM_HUB_KEY`` if not given.
     source
@@ -45,14 +48,16 @@ class Client:
         else no. What the host captures itself is sent as it is.
     options
         Limits and times.
+    kafka
+        Options of ``aiokafka.AIOKafkaProducer`` for such a URL: ``security_protocol``, ``ssl_context`` …
     transport
         Makes the way to the hub, in the background thread; for tests.
 
     Raises
     ------
     ValueError
-        ``url`` is no ``http://`` or ``https://`` address (one of the environment only disables the client). Nothing
-        after the construction raises.
+        ``url`` is no ``http://``, ``https://`` or ``kafka://`` address, or one of Kafka without the extra (one of the
+        environment only disables the client). Nothing after the construction raises.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Client:
         environment: str | None = None,
         capture_content: bool | None = None,
         options: Options | None = None,
+        kafka: Mapping[str, Any] | None = None,
         transport: Callable[[], Transport] | None = None,
     ) -> None:
         given = os.environ.get
@@ -75,19 +81,24 @@ class Client:
         self.capture_content = given("LLM_HUB_CAPTURE_CONTENT") == "1" if capture_content is None else capture_content
         self.options = options or Options()
         self._key = (key or given("LLM_HUB_KEY", "")).strip()  # read from a file, it often brings its line end
-        self._transport = transport or self._http
+        self._broker = address_of(self.url)
+        self._kafka = kafka
+        self._transport = transport or (self._http if self._broker is None else self._records)
         self.enabled = transport is not None or self._configured(told=url is not None)
         self._pipeline = self._new_pipeline()
         lifecycle.begin(self)
         default.offer(self)
 
     def _configured(self, *, told: bool) -> bool:
-        if not self.url or not self._key:
+        if not self.url or not (self._key or self._broker):
             _log.warning("no URL or key of a hub (LLM_HUB_URL, LLM_HUB_KEY): no events are sent")
             return False
-        if _ADDRESS.match(self.url):
+        if self._broker is not None and find_spec("aiokafka") is None:
+            wrong = "events go to Kafka by the extra: pip install llm-analytics-hub-sdk[kafka]"
+        elif self._broker is not None or _ADDRESS.match(self.url):
             return True
-        wrong = f"the URL of the hub must be like https://hub.example.com, not {self.url[:100]!r}"
+        else:
+            wrong = f"the URL must be like https://hub.example.com or kafka://host:9092/topic, not {self.url[:100]!r}"
         if told:
             raise ValueError(wrong)
         _log.warning("%s: no events are sent", wrong)  # a decorator may have asked for this client
@@ -96,9 +107,18 @@ class Client:
     def _http(self) -> Transport:
         return HttpTransport(self.url, self._key)
 
+    def _records(self) -> Transport:
+        from llm_hub.kafka import KafkaTransport  # only for those who use it
+
+        assert self._broker is not None
+        return KafkaTransport(self._broker, self.options.compression, self._kafka)
+
     def _new_pipeline(self) -> Pipeline:
-        encoder = Encoder(self.source, self.project, self.environment, self.options.event_bytes)
-        pipeline = Pipeline(self.options, encoder, self._transport)
+        options = self.options
+        if self._broker is not None:  # whose producer compresses
+            options = options._replace(compression="none", event_bytes=min(options.event_bytes, MOST_BYTES))
+        encoder = Encoder(self.source, self.project, self.environment, options.event_bytes)
+        pipeline = Pipeline(options, encoder, self._transport)
         if not self.enabled:
             pipeline.limit, pipeline.full = 0, "disabled"
         return pipeline

@@ -86,6 +86,13 @@ class Span:
         """Whether a field of ``data`` is set."""
         return field in self._data
 
+    def recast(self, kind: str, attributes: Mapping[str, Any]) -> Self:
+        """Make it a ``span`` of this kind, called as before, that counts as nothing else."""
+        self._data = {"name": self._data.get(NAMED_BY.get(self._type, ""), kind), **self._data, "kind": kind}
+        self._attributes |= attributes
+        self._type = "span"
+        return self
+
     def event(self, name: str, **fields: Any) -> Self:
         """Note something that happens within the span."""
         self._events.append({"name": name, "offset_ms": self.elapsed_ms(), **fields})

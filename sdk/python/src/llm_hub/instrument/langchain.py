@@ -1,6 +1,6 @@
 """LangChain: a callback handler for chains, models, tools and retrievers, synchronous or not.
 
-Use it or the instrumentation of the clients below it, not both: the same call would count twice.
+Where the client below a model is instrumented as well, a call counts once: see :mod:`llm_hub.instrument.framework`.
 """
 
 import threading
@@ -14,6 +14,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from llm_hub.client import Client
 from llm_hub.context import CURRENT, leave
 from llm_hub.default import get_client
+from llm_hub.instrument.framework import Run
 from llm_hub.instrument.openai import usage_fields
 from llm_hub.instrument.reading import error_fields, first, get, given
 from llm_hub.spans import Span
@@ -40,6 +41,7 @@ class HubCallbackHandler(BaseCallbackHandler):
     def __init__(self, client: Client | None = None) -> None:
         self._client = client
         self._runs: OrderedDict[UUID, Span] = OrderedDict()
+        self._models: dict[UUID, Run] = {}
         self._lock = threading.Lock()
 
     # Models
@@ -148,7 +150,12 @@ class HubCallbackHandler(BaseCallbackHandler):
         if self._hub.capture_content:
             data |= given(input_messages=said, tools=get(asked, "tools"))
         model = first(get(meta, "ls_model_name"), get(asked, "model"), get(asked, "model_name"))
-        self._begin(model or _name(serialized, kwargs, "unknown"), "llm.request", data, run_id, kwargs)
+        span = self._begin(model or _name(serialized, kwargs, "unknown"), "llm.request", data, run_id, kwargs)
+        above: Any = kwargs.get("parent_run_id")
+        if above in self._models:  # a model that asks another one
+            self._models[above].calls.append(span)
+        self._models[run_id] = Run(span, self._hub, above)
+        self._models[run_id].begin()
 
     def _begin(
         self,
@@ -158,7 +165,7 @@ class HubCallbackHandler(BaseCallbackHandler):
         run_id: UUID,
         run: dict[str, Any],
         kind: str = "internal",
-    ) -> None:
+    ) -> Span:
         meta = run.get("metadata") or {}
         who = given(
             user_id=first(get(meta, "user_id")), session_id=first(get(meta, "session_id"), get(meta, "thread_id"))
@@ -172,7 +179,9 @@ class HubCallbackHandler(BaseCallbackHandler):
             finally:
                 leave(token)
             if len(self._runs) > _MOST:
-                self._runs.popitem(last=False)
+                forgotten, _ = self._runs.popitem(last=False)
+                self._models.pop(forgotten, None)
+        return span
 
     def _first_token(self, run_id: UUID) -> None:
         span = self._runs.get(run_id)
@@ -181,8 +190,10 @@ class HubCallbackHandler(BaseCallbackHandler):
 
     def _end(self, run_id: UUID, **fields: Any) -> None:
         with self._lock:
-            span = self._runs.pop(run_id, None)
-        if span is not None:
+            span, model = self._runs.pop(run_id, None), self._models.pop(run_id, None)
+        if model is not None:
+            model.end(**fields)
+        elif span is not None:
             span.set(**fields).end()
 
 

@@ -1,16 +1,21 @@
 """One call of a model that is being watched, from the request to the end of its answer."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from llm_hub.default import get_client
+from llm_hub.instrument.bodies import WatchedBody
+from llm_hub.instrument.framework import run_around, start_within
 from llm_hub.instrument.patching import Method
-from llm_hub.instrument.reading import error_fields
-from llm_hub.spans import Span
+from llm_hub.instrument.reading import error_fields, first, get
+from llm_hub.instrument.watching import Watched, WatchedAsync
 
 _log = logging.getLogger("llm_hub")
+
+#: Answers whose body the host reads itself.
+_OF_BYTES: Final = frozenset({"APIResponse", "AsyncAPIResponse"})
 
 #: A client's method that calls another one is one call.
 _INSIDE: ContextVar[bool] = ContextVar("llm_hub_inside", default=False)
@@ -55,28 +60,42 @@ class Observation:
         self._content = client.capture_content
         #: Of the event; those that begin with an underscore are the reader's own notes.
         self._fields = reader.request(resource, arguments, self._content)
-        self._span: Span = client.span(self._fields.get("model", "unknown"), event_type=reader.event_type).start()
-        self._began = False
+        self._run = run_around(client) if reader.event_type == "llm.request" else None
+        span = client.span(self._fields.get("model", "unknown"), event_type=reader.event_type)
+        self._span = start_within(span, self._run)
+        self._began = self._ended = False
 
     def returned(self, result: Any) -> Any:
         """The host gets ``result``; a stream is watched on its way."""
         try:
-            parsed = result.parse() if type(result).__name__ == "LegacyAPIResponse" else result
-            if hasattr(type(parsed), "__anext__") and hasattr(parsed, "_iterator"):
+            kind = type(result).__name__
+            parsed = result.parse() if kind == "LegacyAPIResponse" else result
+            if kind in _OF_BYTES:
+                WatchedBody(result.http_response, self)
+            elif hasattr(type(parsed), "__anext__") and hasattr(parsed, "_iterator"):
                 parsed._iterator = WatchedAsync(parsed._iterator, self)  # noqa: SLF001 - keeps the stream's own class
             elif hasattr(type(parsed), "__next__") and hasattr(parsed, "_iterator"):
                 parsed._iterator = Watched(parsed._iterator, self)  # noqa: SLF001
             else:
-                self._fields.update(self._reader.answer(parsed, self._content))
+                self.told(parsed)
                 self.ended()
         except Exception:
             _trouble()
             self.ended()
         return result
 
+    def told(self, answer: Any) -> None:
+        """The whole answer, as an object or as JSON has it."""
+        try:
+            self._fields.update(self._reader.answer(answer, self._content))
+        except Exception:
+            _trouble()
+
     def saw(self, item: Any) -> bool:
         """Take note of a piece of a stream; whether the host is to see it."""
         try:
+            if isinstance(item, dict) and (error := item.get("error")):  # as bytes bring it; else the client raises
+                self._fields.update(status="error", error_type=first(get(error, "type")) or "error")
             if self._reader.chunk(item, self._fields, self._content) and not self._began:
                 self._began = True
                 self._span.set(time_to_first_token_ms=self._span.elapsed_ms())
@@ -92,74 +111,16 @@ class Observation:
 
     def ended(self) -> None:
         """There is no more to come."""
+        if self._ended:
+            return
+        self._ended = True
         self._span.set(**{name: value for name, value in self._fields.items() if not name.startswith("_")})
-        self._span.end()
+        if self._run is None or not self._run.ended(self._span):
+            self._span.end()
 
 
 def _trouble() -> None:
     _log.debug("an answer could not be read", exc_info=True)
-
-
-class Watched:
-    """The iterator inside a stream, watched."""
-
-    def __init__(self, inner: Iterator[Any], observation: Observation) -> None:
-        self._inner = inner
-        self._observation = observation
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        while True:
-            try:
-                item = next(self._inner)
-            except StopIteration:
-                self._observation.ended()
-                raise
-            except BaseException as error:
-                self._observation.failed(error)
-                raise
-            if self._observation.saw(item):
-                return item
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def __del__(self) -> None:
-        """The host has let go of it, perhaps in the middle."""
-        self._observation.ended()
-
-
-class WatchedAsync:
-    """The same of an asynchronous stream."""
-
-    def __init__(self, inner: AsyncIterator[Any], observation: Observation) -> None:
-        self._inner = inner
-        self._observation = observation
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        while True:
-            try:
-                item = await anext(self._inner)
-            except StopAsyncIteration:
-                self._observation.ended()
-                raise
-            except BaseException as error:
-                self._observation.failed(error)
-                raise
-            if self._observation.saw(item):
-                return item
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def __del__(self) -> None:
-        """The host has let go of it, perhaps in the middle."""
-        self._observation.ended()
 
 
 def observation_of(reader: Reader, resource: Any, arguments: dict[str, Any]) -> Observation | None:

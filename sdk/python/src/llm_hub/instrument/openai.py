@@ -112,7 +112,7 @@ class Chat(_Common):
         data = super().request(resource, arguments, content)
         wanted = host_of(resource) == "api.openai.com" if self._stream_usage is None else self._stream_usage
         options = arguments.get("stream_options")
-        if wanted and data.get("stream") and not isinstance(options, dict):
+        if wanted and data.get("stream") and not isinstance(options, dict) and not reads_itself(arguments):
             arguments["stream_options"] = {"include_usage": True}
             data["_asked"] = True
         return data
@@ -202,6 +202,11 @@ class Embeddings(_Common):
     def chunk(self, item: Any, fields: dict[str, Any], content: bool) -> bool:  # noqa: ARG002
         """There are no streams of embeddings."""
         return False
+
+
+def reads_itself(arguments: Mapping[str, Any]) -> bool:
+    """Whether the host reads the answer's bytes (``with_streaming_response``): no piece can be hidden from it."""
+    return bool(get(arguments.get("extra_headers"), "X-Stainless-Raw-Response") == "stream")
 
 
 def host_of(resource: Any) -> str:

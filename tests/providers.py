@@ -1,9 +1,9 @@
-"""A server that answers like OpenAI and Anthropic do: whole, in pieces, with tools, and with errors."""
+"""A server that answers like OpenAI and Anthropic do: whole, in pieces, with tools, and with errors; or as told."""
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,59 +31,51 @@ BROKEN = {"error": {"type": "overloaded_error", "message": "broken"}, "type": "e
 TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "search", "arguments": '{"q": "x"}'}}
 
 
-class Providers:
-    """What was asked, and where."""
+#: Status, and content: an object of JSON, or a stream as its events (name, data) or its bytes.
+Answer = tuple[int, dict[str, Any] | list[tuple[str, Any]] | bytes]
+#: Answers a request: path and body.
+Answers = Callable[[str, dict[str, Any]], Answer]
 
-    def __init__(self) -> None:
+
+class Providers:
+    """What was asked, and where; ``answers`` says what comes back."""
+
+    def __init__(self, answers: Answers) -> None:
         self.asked: list[dict[str, Any]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # the kernel waits 40 ms with the body, after the head
+
+            def handle(self) -> None:
+                with suppress(ConnectionError):  # the client has gone, perhaps in the middle of a stream
+                    super().handle()
 
             def do_POST(self) -> None:
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 outer.asked.append(asked)
-                try:
-                    self.answer(asked)
-                except OSError:
-                    self.close_connection = True  # the client has gone in the middle of a stream
-
-            def answer(self, asked: dict[str, Any]) -> None:
-                model = asked["model"]
-                if model.startswith("status-"):
-                    error = {"error": {"type": "error", "message": "no", "code": "no"}, "type": "error"}
-                    self.whole(error, int(model.removeprefix("status-")))
-                    return
-                kind = self.path.removeprefix("/v1")
-                if asked.get("stream"):
-                    self.pieces(list(STREAMS[kind](asked)), broken=model == "broken")
+                status, content = answers(self.path, asked)
+                if isinstance(content, dict):
+                    self.whole(status, json.dumps(content).encode())
                 else:
-                    self.whole(WHOLE[kind](asked))
+                    self.stream([content] if isinstance(content, bytes) else [_piece(*one) for one in content])
 
-            def whole(self, answer: dict[str, Any], status: int = 200) -> None:
-                content = json.dumps(answer).encode()
+            def whole(self, status: int, content: bytes) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
-            def pieces(self, events: list[tuple[str, Any]], *, broken: bool) -> None:
+            def stream(self, pieces: list[bytes]) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream")
                 self.send_header("Connection", "close")
                 self.end_headers()
                 self.close_connection = True
-                for number, (name, event) in enumerate(events):
-                    if broken and number == 2:
-                        event, name = (
-                            {"error": {"type": "overloaded_error", "message": "broken"}, "type": "error"},
-                            "error",
-                        )
-                    head = f"event: {name}\n" if name else ""
-                    text = event if isinstance(event, str) else json.dumps(event)
-                    self.wfile.write(f"{head}data: {text}\n\n".encode())
+                for piece in pieces:
+                    self.wfile.write(piece)
                     self.wfile.flush()
 
             def log_message(self, *_: object) -> None:
@@ -92,6 +84,25 @@ class Providers:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+def _piece(name: str, data: Any) -> bytes:
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
+
+
+def both(path: str, asked: dict[str, Any]) -> Answer:
+    """Both providers, told apart by their paths; the models ``status-NNN`` and ``broken`` fail."""
+    model, kind = asked["model"], path.removeprefix("/v1")
+    if model.startswith("status-"):
+        error = {"error": {"type": "error", "message": "no", "code": "no"}, "type": "error"}
+        return int(model.removeprefix("status-")), error
+    if not asked.get("stream"):
+        return 200, WHOLE[kind](asked)
+    events = list(STREAMS[kind](asked))
+    if model == "broken":
+        events[2] = ("error", BROKEN)
+    return 200, events
 
 
 def chat(asked: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +186,7 @@ def message(asked: dict[str, Any]) -> dict[str, Any]:
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": "claude-test",
+        "model": asked["model"],
         "content": content,
         "stop_reason": "tool_use" if asked.get("tools") else "end_turn",
         "stop_sequence": None,
@@ -218,9 +229,9 @@ STREAMS = {
 
 
 @contextmanager
-def providers() -> Iterator[Providers]:
+def providers(answers: Answers = both) -> Iterator[Providers]:
     """Serve as long as the context lasts."""
-    made = Providers()
+    made = Providers(answers)
     thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
