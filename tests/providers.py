@@ -105,6 +105,11 @@ def both(path: str, asked: dict[str, Any]) -> Answer:
     return 200, events
 
 
+def dated(asked: dict[str, Any]) -> str:
+    """OpenAI answers with the dated name of the model that was asked for."""
+    return f"{asked['model']}-2024-08-06"
+
+
 def chat(asked: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": '{"word": "hello"}'}
     reason = "stop"
@@ -115,7 +120,7 @@ def chat(asked: dict[str, Any]) -> dict[str, Any]:
         "id": "c-1",
         "object": "chat.completion",
         "created": 1,
-        "model": "gpt-4o-2024-08-06",
+        "model": dated(asked),
         "choices": [choice],
         "usage": USAGE,
     }
@@ -126,7 +131,7 @@ def chat_pieces(asked: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if asked.get("tools"):
         deltas.append({"tool_calls": [{"index": 0, **TOOL_CALL}]})
     deltas += [{"content": "hel"}, {"content": "lo"}]
-    base = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-2024-08-06"}
+    base = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": dated(asked)}
     for delta in deltas:
         yield "", {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
     yield "", {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
@@ -154,7 +159,7 @@ def response(asked: dict[str, Any]) -> dict[str, Any]:
         "id": "r-1",
         "object": "response",
         "created_at": 1,
-        "model": "gpt-4o-2024-08-06",
+        "model": dated(asked),
         "status": "completed",
         "output": [message],
         "usage": RESPONSE_USAGE,

@@ -15,18 +15,22 @@ from benchmarks.common import ROOT, Hub
 from ingest.langfuse.events import trace_hex
 from tests.docs.test_adapters_page import variables
 from tests.docs.test_guides import GRPC, grpc_address
-from tests.e2e import providers
 from tests.hub.running import PATIENCE
+from tests.providers import Answer, both, providers
 
 pytestmark = pytest.mark.slow
 
-#: Of the provider's usage of :mod:`tests.e2e.providers`: what a call costs, what its parts are.
-GPT_4O = [1, 0, 120, 64, 30, pytest.approx((56 * 2.5 + 64 * 1.25 + 30 * 10) / 1e6)]
-GPT_4O_MINI = [1, 0, 120, 64, 30, pytest.approx((56 * 0.15 + 64 * 0.075 + 30 * 0.6) / 1e6)]
+#: What the scripts tell of a call by hand.
+BY_HAND = [1, 0, 120, 64, 30, pytest.approx((56 * 2.5 + 64 * 1.25 + 30 * 10) / 1e6)]
 UNCACHED_MINI = [1, 0, 120, 0, 30, pytest.approx((120 * 0.15 + 30 * 0.6) / 1e6)]
-CLAUDE = [1, 0, 160, 40, 25, pytest.approx((100 * 3 + 40 * 0.3 + 20 * 3.75 + 25 * 15) / 1e6)]
+#: Of the provider's usage of :mod:`tests.providers`: what a call costs, what its parts are.
+_GPT_4O = (300 * 2.5 + 512 * 1.25 + 96 * 10) / 1e6
+GPT_4O = [1, 0, 812, 512, 96, pytest.approx(_GPT_4O)]
+TWO_GPT_4O = [2, 0, 1624, 1024, 192, pytest.approx(2 * _GPT_4O)]
+GPT_4O_MINI = [1, 0, 812, 512, 96, pytest.approx((300 * 0.15 + 512 * 0.075 + 96 * 0.6) / 1e6)]
+CLAUDE = [1, 0, 812, 512, 96, pytest.approx((200 * 3 + 512 * 0.3 + 100 * 3.75 + 96 * 15) / 1e6)]
 FAILED = [1, 1, 0, 0, 0, 0]
-EMBEDDING = [0, 0, 8, 0, 0, pytest.approx(8 * 0.02 / 1e6)]
+EMBEDDING = [0, 0, 7, 0, 0, pytest.approx(7 * 0.02 / 1e6)]
 MEASURES = ["requests", "errors", "input_tokens", "cache_read_input_tokens", "output_tokens", "cost_usd"]
 
 
@@ -93,6 +97,14 @@ class Sent:
             return [shape(span) for span in answer.json()["spans"]], spans
 
 
+def limited(path: str, asked: dict[str, Any]) -> Answer:
+    """The providers, with a model that is over its limit."""
+    if asked["model"] == "gpt-none":
+        error = {"message": "slow down", "type": "rate_limit", "code": "rate_limit_exceeded"}
+        return 429, {"error": error}
+    return both(path, asked)
+
+
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     """All scripts run at the same time, each for a tenant of its own."""
@@ -104,7 +116,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     hub = Hub(folder, GRPC)
     hub.start()
     try:
-        with providers.running() as provider:
+        with providers(limited) as provider:
             keys = {name: tenant(hub, f"tenant-{number}") for number, name in enumerate(RUNS)}
             processes = {
                 name: subprocess.Popen(
@@ -114,7 +126,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
                         *run.arguments,
                     ],
                     cwd=ROOT,
-                    env=environment(hub, keys[name], provider, run.recipe),
+                    env=environment(hub, keys[name], provider.url, run.recipe),
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -174,9 +186,9 @@ def test_litellm(sent: Sent, name: str, session: str | None) -> None:
 def test_langfuse_in_batches(sent: Sent) -> None:
     name = "langfuse 2"
     assert sent.calls(name, 4) == {
-        ("u-1", "s-1", "gpt-4o"): [2, 1, *GPT_4O[2:]],
+        ("u-1", "s-1", "gpt-4o"): [2, 1, *BY_HAND[2:]],
         ("u-2", "s-2", "gpt-4o-mini"): UNCACHED_MINI,
-        ("u-3", "s-3", "gpt-4o-2024-08-06"): [2, 0, 240, 128, 60, pytest.approx(2 * 0.00052)],
+        ("u-3", "s-3", "gpt-4o-2024-08-06"): TWO_GPT_4O,
         ("u-3", "s-3", "gpt-none"): FAILED,
     }
     told = sent.told[name]
@@ -201,9 +213,9 @@ def test_langfuse_in_batches(sent: Sent) -> None:
 @pytest.mark.parametrize("name", ["langfuse 4", "langfuse 5"])
 def test_langfuse_by_otlp(sent: Sent, name: str) -> None:
     assert sent.calls(name, 4) == {
-        ("u-1", "s-1", "gpt-4o"): [2, 1, *GPT_4O[2:]],
+        ("u-1", "s-1", "gpt-4o"): [2, 1, *BY_HAND[2:]],
         ("u-2", "s-2", "gpt-4o-mini"): UNCACHED_MINI,
-        ("u-3", "s-3", "gpt-4o-2024-08-06"): [2, 0, 240, 128, 60, pytest.approx(2 * 0.00052)],
+        ("u-3", "s-3", "gpt-4o-2024-08-06"): TWO_GPT_4O,
         ("u-3", "s-3", "gpt-none"): FAILED,
     }
     told = sent.told[name]
