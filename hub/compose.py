@@ -31,6 +31,7 @@ from hub.keeping import Keeping
 from hub.release import release
 from hub.settings import Settings
 from hub.web import build_web
+from ingest.bridge.bridge import Bridge
 from ingest.doors import DOORS
 from ingest.intake import Intake
 from ingest.langfuse.held import SqlHeld
@@ -129,7 +130,11 @@ class Hub:
         if self.role in ("all", "ingest"):
             scraper = Scraper(wiring.scrape_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
             await self._part("scraper", scraper)
+        bridge = Bridge(wiring.bridge_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
         checks: dict[str, Check] = {"disk": disk.check} | ({"streams": streams.check} if streams else {})
+        if self.role in ("all", "ingest") and settings.bridge_url:
+            await self._part("kafka bridge", bridge)
+            checks["kafka_bridge"] = bridge.check
         if self.role in ("all", "ingest") and wiring.wants_grpc(settings):
             checks["otlp_grpc"] = await self._otlp_grpc(intake, access, disk)
         held = self._held(access)

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.errors import SettingsError
+from ingest.bridge.topics import parse_servers, parse_topics
 from ingest.scrape.targets import parse_targets
 
 PREFIX = "LLM_HUB_"
@@ -68,6 +69,15 @@ class Settings(BaseModel):
     )
     scrape_interval_s: float = Field(15.0, ge=1, le=3600, description="How often each of them is asked.")
     scrape_timeout_s: float = Field(5.0, gt=0, le=60, description="How long an answer may take.")
+    bridge_url: str = Field(
+        "",
+        description="`kafka://host:port,…` where modules write events to topics of their own.",
+    )
+    bridge_topics: str = Field(
+        "",
+        description="Topics of plain JSON events or CloudEvents that the hub reads there, `TENANT=TOPIC` or `TOPIC` "
+        "(tenant `default`), between commas.",
+    )
     query_concurrency: int = Field(4, ge=1, le=256, description="Questions that run at the same time.")
 
     @field_validator("scrape_targets")
@@ -75,6 +85,25 @@ class Settings(BaseModel):
     def _targets(cls, text: str) -> str:
         parse_targets(text)
         return text
+
+    @field_validator("bridge_topics")
+    @classmethod
+    def _topics(cls, text: str) -> str:
+        parse_topics(text)
+        return text
+
+    @field_validator("bridge_url")
+    @classmethod
+    def _bridge(cls, text: str) -> str:
+        if text:
+            parse_servers(text)
+        return text
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "Settings":
+        if bool(self.bridge_url) != bool(self.bridge_topics):
+            raise ValueError("bridge_url and bridge_topics are of use only together")
+        return self
 
     @property
     def folder(self) -> Path:
@@ -147,6 +176,8 @@ def _explain(error: ValidationError) -> str:
             lines.append(
                 f"unknown setting {name!r} ({PREFIX}{name.upper()})" + (f": did you mean {near[0]!r}?" if near else "")
             )
+        elif not name:
+            lines.append(str(item["msg"]))
         else:
             lines.append(f"setting {name!r} ({PREFIX}{name.upper()}): {item['msg']}")
     return "; ".join(lines)

@@ -8,6 +8,8 @@ from typing import Literal
 from access.service import Access
 from core.errors import SettingsError
 from hub.settings import Settings
+from ingest.bridge.bridge import BridgeConfig
+from ingest.bridge.topics import parse_servers, parse_topics
 from ingest.limits import Limits
 from ingest.scrape.scraper import ScrapeConfig
 from ingest.scrape.targets import parse_targets
@@ -44,6 +46,13 @@ def wants_grpc(settings: Settings) -> bool:
     if settings.otlp_grpc == "on" and not installed:
         raise SettingsError("otlp_grpc = on needs grpcio: pip install 'llm-analytics-hub[grpc]'")
     return installed
+
+
+def bridge_config(settings: Settings) -> BridgeConfig:
+    """Which topics of modules are read, and where."""
+    if not settings.bridge_url:
+        return BridgeConfig()
+    return BridgeConfig(parse_servers(settings.bridge_url), parse_topics(settings.bridge_topics))
 
 
 def scrape_config(settings: Settings) -> ScrapeConfig:

@@ -155,6 +155,22 @@ async def test_the_doors_close_while_the_disk_is_full(tmp_path: Path, monkeypatc
     await watch.stop()
 
 
+async def test_a_bridge_without_its_broker_closes_no_other_door(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path).model_copy(update={"bridge_url": "kafka://127.0.0.1:1", "bridge_topics": "a"})
+    async with opened(settings) as hub:
+        await hub.send(an_event())
+        assert await hub.count(1) == 1
+        async with asyncio.timeout(30):
+            while True:
+                ready = await hub.client.get("/health/ready")
+                bridge = ready.json()["checks"]["kafka_bridge"]
+                if bridge["state"] == "disconnected":
+                    break
+                await asyncio.sleep(0.05)
+        assert ready.status_code == 200
+        assert "Unable to bootstrap" in bridge["detail"]
+
+
 async def _looked(clock: ManualClock) -> None:
     clock.advance(3)
     for _ in range(3):

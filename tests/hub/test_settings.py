@@ -6,6 +6,7 @@ import pytest
 
 from core.errors import SettingsError
 from hub.settings import Settings, load
+from hub.wiring import bridge_config
 
 
 def test_defaults_live_in_the_data_folder(tmp_path: Path) -> None:
@@ -65,3 +66,13 @@ def test_names_of_clients_and_tests_are_left_alone() -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_bridge_needs_brokers_and_topics() -> None:
+    with pytest.raises(SettingsError, match="bridge_url and bridge_topics"):
+        load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1"})
+    with pytest.raises(SettingsError, match="BRIDGE_TOPICS"):
+        load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1", "LLM_HUB_BRIDGE_TOPICS": "acme=hub.events"})
+    both = load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1", "LLM_HUB_BRIDGE_TOPICS": "acme=a, b"})
+    config = bridge_config(both)
+    assert (config.servers, config.topics) == (("h:1",), {"a": "acme", "b": "default"})

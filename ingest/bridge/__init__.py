@@ -1,0 +1,1 @@
+"""Events that modules write to topics of their own."""

@@ -1,0 +1,58 @@
+"""From the SDK through a real Kafka into the hub: nothing lost, nothing twice, although the hub is killed."""
+
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llm_hub
+from benchmarks.common import Hub
+from tests.contract.conftest import KAFKA, needs_kafka
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, needs_kafka]
+
+EVENTS = 6000
+
+
+def counted(hub: Hub) -> list[Any]:
+    question = {
+        "measures": ["requests", "input_tokens", "users"],
+        "time": {"from": "now-1h", "to": "now+1h"},
+    }
+    rows = hub.ask(question)["rows"]
+    return list(rows[0])
+
+
+def test_what_the_sdk_writes_to_kafka_counts_once(tmp_path: Path) -> None:
+    topic = f"test.bridge.{uuid.uuid4().hex}"
+    folder = tmp_path / "data"
+    hub = Hub(folder, {"LLM_HUB_BRIDGE_URL": f"kafka://{KAFKA}", "LLM_HUB_BRIDGE_TOPICS": topic})
+
+    def write() -> None:
+        client = llm_hub.Client(f"kafka://{KAFKA}/{topic}", source="gateway")
+        for number in range(EVENTS):
+            data = {"model": "gpt-4o", "input_tokens": number, "duration_ms": 10.0}
+            client.capture("llm.request", data=data, user_id=f"u-{number % 100}")
+            time.sleep(0.0005)
+        client.close()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for _ in range(3):
+            hub.start()
+            time.sleep(1.5)  # in the middle of it, wherever that is
+            hub.kill()
+        writing.join()
+        hub.start()
+        until = time.monotonic() + 60
+        while (found := counted(hub))[0] < EVENTS and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(1)  # what came twice would be there by now
+        assert counted(hub) == found == [EVENTS, EVENTS * (EVENTS - 1) // 2, 100]
+    finally:
+        hub.kill()
+        writing.join()
