@@ -63,7 +63,12 @@ SPAN = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "mine"}
 SPANS = {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}
 
 #: Doors: whoever has a key may send, and what is sent belongs to the key's tenant.
-SENDING = {("POST", "/v1/events"), ("POST", "/v1/adapters/{module}"), ("POST", "/api/public/ingestion")}
+SENDING = {
+    ("POST", "/v1/events"),
+    ("POST", "/v1/adapters/{module}"),
+    ("POST", "/api/public/ingestion"),
+    ("POST", "/api/public/scores"),
+}
 
 #: Method and path of a route → what is tried there. A route that is missing here fails the test.
 RECIPES: dict[tuple[str, str], list[Try]] = {
@@ -89,6 +94,10 @@ RECIPES: dict[tuple[str, str], list[Try]] = {
         Try(body={"batch": [{"id": "i", "type": "trace-create", "body": {"id": TRACE, "name": "n", "tenant": OWNER}}]}),
         Try(body={"batch": [{"id": "j", "type": "span-update", "body": {"id": EVENT, "traceId": TRACE, "output": 1}}]}),
         Try(body={"batch": [{"id": "k", "type": "span-update"}]}),
+    ],
+    ("POST", "/api/public/scores"): [
+        Try(body={"name": "tone", "value": 1, "traceId": TRACE, "observationId": EVENT, "tenant": OWNER}),
+        Try(body={"name": "tone"}),
     ],
     **{
         ("POST", path): [Try(body=SPANS, headers={"X-Tenant": OWNER}), Try(body={"resourceSpans": MARK[:5]})]
