@@ -26,6 +26,19 @@ def counted(hub: Hub) -> list[Any]:
     return list(rows[0])
 
 
+def arrived(hub: Hub, events: int, kind: str = "llm.request") -> None:
+    """Wait until so many events of a type are in the answers."""
+    question = {
+        "measures": ["events"],
+        "filters": [{"field": "type", "op": "eq", "values": [kind]}],
+        "time": {"from": "now-1h", "to": "now+1h"},
+    }
+    until = time.monotonic() + 60
+    while hub.ask(question)["rows"][0][0] < events:
+        assert time.monotonic() < until, f"{events} of {kind} did not come"
+        time.sleep(0.02)
+
+
 def test_what_the_sdk_writes_to_kafka_counts_once(tmp_path: Path) -> None:
     topic = f"test.bridge.{uuid.uuid4().hex}"
     folder = tmp_path / "data"
@@ -42,17 +55,20 @@ def test_what_the_sdk_writes_to_kafka_counts_once(tmp_path: Path) -> None:
     writing = threading.Thread(target=write)
     writing.start()
     try:
-        for _ in range(3):
+        for kill in (1, 2, 3):
             hub.start()
-            time.sleep(1.5)  # in the middle of it, wherever that is
+            arrived(hub, kill * EVENTS // 5)
             hub.kill()
         writing.join()
         hub.start()
-        until = time.monotonic() + 60
-        while (found := counted(hub))[0] < EVENTS and time.monotonic() < until:
-            time.sleep(0.1)
-        time.sleep(1)  # what came twice would be there by now
-        assert counted(hub) == found == [EVENTS, EVENTS * (EVENTS - 1) // 2, 100]
+        arrived(hub, EVENTS)
+        # one more in each partition: what was read again stands before it
+        with llm_hub.Client(f"kafka://{KAFKA}/{topic}", source="gateway") as client:
+            for _ in range(6):
+                client.capture("llm.embedding", data={"model": "text-embedding-3-small", "input_tokens": 0})
+                client.flush(timeout=10)
+        arrived(hub, 6, "llm.embedding")
+        assert counted(hub) == [EVENTS, EVENTS * (EVENTS - 1) // 2, 100]
     finally:
         hub.kill()
         writing.join()
