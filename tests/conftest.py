@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.kafka import kafka
+from tests.servers.postgres import postgres
+
+__all__ = ["kafka", "postgres"]  # fixtures for every test
+
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("LLM_HUB_TEST_STRICT") == "1"
 #: Hubs that tests start would take each other's port; those that want the door say so.
