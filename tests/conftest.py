@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.clickhouse import clickhouse_front
 from tests.servers.kafka import kafka
 from tests.servers.postgres import postgres
 
-__all__ = ["kafka", "postgres"]  # fixtures for every test
+__all__ = ["clickhouse_front", "kafka", "postgres"]  # fixtures for every test
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("LLM_HUB_TEST_STRICT") == "1"
