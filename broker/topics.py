@@ -7,6 +7,8 @@ METRICS = "hub.metrics"
 SIGNALS = "hub.signals"
 INCIDENTS = "hub.incidents"
 DEAD_LETTERS = "hub.dead_letters"
+#: What live pages show, from streams of one process to pages of another.
+PULSE = "hub.pulse"
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -30,4 +32,5 @@ def hub_topics(
         TopicConfig(SIGNALS, 1, retention_s=7 * _DAY),
         TopicConfig(INCIDENTS, 1, retention_s=7 * _DAY),
         TopicConfig(DEAD_LETTERS, 1, retention_s=7 * _DAY),
+        TopicConfig(PULSE, 1, retention_s=_HOUR),
     )

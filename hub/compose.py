@@ -9,15 +9,15 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from access.service import Access, AccessConfig
+from access.service import Access
 from broker.factory import open_log
 from broker.live import LiveFeed
 from broker.log import Log
@@ -27,6 +27,7 @@ from core.metrics import Metrics
 from dashboard.pages import router as pages
 from hub import wiring
 from hub.disk import DiskWatch
+from hub.following import PulseFollower, WatermarkFollower
 from hub.keeping import Keeping
 from hub.release import release
 from hub.settings import Settings
@@ -37,8 +38,8 @@ from ingest.intake import Intake
 from ingest.langfuse.held import SqlHeld
 from ingest.langfuse.unended import Unended
 from ingest.scrape.scraper import Scraper
-from query_api.endpoints import ENDPOINTS
-from query_api.health import Check
+from query_api.endpoints import ENDPOINTS, OPERATION
+from query_api.health import Check, Finding
 from semantic.cache import Writes
 from semantic.layer import LayerConfig, SemanticLayer, Surroundings
 from semantic.sources import warehouse_sources
@@ -49,12 +50,23 @@ from storage.warehouse.migrations import migrate
 from storage.warehouse.retention import Retention
 from storage.warehouse.roller import Roller
 from storage.warehouse.writer import Block, BlockWriter
+from streams.prices.table import PriceTable
 from streams.rolling import Rolling
 from streams.runner import Streams
+from streams.watermark import Watermark
 
 logger = logging.getLogger("llm_hub")
 
 Role = Literal["all", "ingest", "streams", "api"]
+
+#: What a role answers. ``api`` has the doors too, so that any path works behind any ingress.
+_EVERYTHING: Final = (*DOORS, *ENDPOINTS, pages)
+_ROUTERS: Final[dict[Role, Sequence[APIRouter]]] = {
+    "all": _EVERYTHING,
+    "ingest": (*DOORS, *OPERATION),
+    "streams": OPERATION,
+    "api": _EVERYTHING,
+}
 
 
 class Hub:
@@ -82,6 +94,7 @@ class Hub:
         self._access: Access | None = None
         self._stack = contextlib.AsyncExitStack()
         self._writes = Writes()
+        self._ending = False
 
     @property
     def access(self) -> Access:
@@ -110,28 +123,34 @@ class Hub:
         settings, clock = self.settings, self.clock
         await self._part("metadata", self.metadata)
         await self.metadata.migrate()
-        access = self._access = Access(self.metadata, clock, AccessConfig(data_dir=settings.data_dir))
+        access = self._access = Access(self.metadata, clock, wiring.access_config(settings))
         await self._part("access", access)
         log = open_log(settings.broker_url, clock=clock)
         await self._part("log", log)
         await self._topics(log)
         disk = DiskWatch(settings.data_dir, settings.min_free_disk_mb << 20, clock)
         await self._part("disk watch", disk)
+        checks: dict[str, Check] = {"process": self._staying, "disk": disk.check}
+        lives: dict[str, Check] = {}
+        streams = None
         if self.role != "ingest":
             await self._open_warehouse()
-        streams = self._streams(access, log) if self.role in ("all", "streams") else None
-        if streams is not None:
+        if self.role in ("all", "streams"):
+            streams = self._streams(access, log)
             await self._part("rollups", Rolling(self.roller, clock, self.metrics))
             await self._part("streams", streams)
             await self._part("keeping", self._keeping(access, log, streams))
-        layer = self._questions(access, log, streams)
-        await self._part("questions", layer)
+            checks["streams"], lives["streams"] = streams.check, streams.alive
+        layer = None
+        if self.role in ("all", "api"):
+            layer = self._questions(access, log, await self._watermark(log, streams))
+            await self._part("questions", layer)
+            checks["warehouse"] = layer.ping
         intake = self._doors(access, log)
         if self.role in ("all", "ingest"):
             scraper = Scraper(wiring.scrape_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
             await self._part("scraper", scraper)
         bridge = Bridge(wiring.bridge_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
-        checks: dict[str, Check] = {"disk": disk.check} | ({"streams": streams.check} if streams else {})
         if self.role in ("all", "ingest") and settings.bridge_url:
             await self._part("kafka bridge", bridge)
             checks["kafka_bridge"] = bridge.check
@@ -152,10 +171,20 @@ class Hub:
             "live": self.live,
             "metrics": self.metrics,
             "checks": checks,
-            "price_table": streams.prices if streams else None,
-            "unpriced": streams.unpriced if streams else None,
+            "lives": lives,
+            "price_table": streams.prices if streams else PriceTable(partial(wiring.tenant_prices, access)),
         }
-        return build_web(release(), [*DOORS, *ENDPOINTS, pages], services)
+        return build_web(release(), _ROUTERS[self.role], services)
+
+    async def drain(self) -> None:
+        """Say that it ends and go on answering for a while, for whoever spreads the requests to notice."""
+        self._ending = True
+        if self.settings.drain_s:
+            logger.info("draining for %.0f s", self.settings.drain_s)
+            await self.clock.sleep(self.settings.drain_s)
+
+    def _staying(self) -> Finding:
+        return Finding(False, "ending", "it has been told to stop") if self._ending else Finding(True, "running")
 
     async def _part(self, name: str, part: Any) -> None:
         """Start a part; it is stopped before those that were started earlier."""
@@ -189,7 +218,7 @@ class Hub:
             seal=partial(access.box.seal, purpose="dead-letters"),
             tenant_prices=partial(wiring.tenant_prices, access),
             retention=partial(wiring.retention, access),
-            live=self.live,
+            live=self.live if self.role == "all" else None,
         )
 
     def _keeping(self, access: Access, log: Log, streams: Streams) -> Keeping:
@@ -200,11 +229,18 @@ class Hub:
         """Answers that were kept may be out of date now."""
         self._writes.note(earliest)
 
-    def _questions(self, access: Access, log: Log, streams: Streams | None) -> SemanticLayer:
-        partitions = log.partitions(EVENTS)
-        surroundings = Surroundings(rates=partial(wiring.rates, access))
+    async def _watermark(self, log: Log, streams: Streams | None) -> Watermark:
+        """Up to when everything is visible: this process's streams know, or the log tells how far all others are."""
         if streams is not None:
-            surroundings = replace(surroundings, watermark=streams.watermark)
+            return streams.watermark
+        follower = WatermarkFollower(log, wiring.GROUP, log.partitions(EVENTS), self.clock)
+        await self._part("watermark", follower)
+        await self._part("pulse", PulseFollower(log, self.live, self.clock))
+        return follower.watermark
+
+    def _questions(self, access: Access, log: Log, watermark: Watermark) -> SemanticLayer:
+        partitions = log.partitions(EVENTS)
+        surroundings = Surroundings(rates=partial(wiring.rates, access), watermark=watermark)
         if self.role == "all":
             # Nobody else writes: this process knows what is not rolled up yet.
             level = partial(self.roller.level, partitions)

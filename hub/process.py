@@ -1,6 +1,7 @@
 """One process of the hub from start to drained stop."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -60,14 +61,15 @@ async def _run(settings: Settings, role: "Role", started: Started | None) -> int
         if app is None:
             return 0
         _calm_the_collector()
-        with announced(settings.data_dir, url):
+        # Commands look for a hub that answers questions there.
+        with announced(settings.data_dir, url) if role in ("all", "api") else contextlib.nullcontext():
 
             async def ready() -> None:
                 say(f"LLM Analytics Hub is ready at {url}")
                 if started is not None:
                     await started(hub, url)
 
-            await serve(app, listener, stop, started=ready)
+            await serve(app, listener, stop, started=ready, drain=hub.drain)
     finally:
         listener.close()
         if hub is not None:

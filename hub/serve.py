@@ -74,7 +74,12 @@ def announced(folder: Path, url: str) -> Iterator[None]:
 
 
 async def serve(
-    app: FastAPI, listener: socket.socket, stop: asyncio.Event, *, started: Callable[[], Awaitable[None]]
+    app: FastAPI,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    started: Callable[[], Awaitable[None]],
+    drain: Callable[[], Awaitable[None]],
 ) -> None:
     """Answer requests until ``stop`` is set.
 
@@ -84,17 +89,20 @@ async def serve(
         What to serve, where, and until when.
     started
         Called once the server answers.
+    drain
+        Called when ``stop`` is set; the server answers until it returns.
     """
     server = QuietServer(app)
-    ending = asyncio.create_task(_end(server, stop))
+    ending = asyncio.create_task(_end(server, stop, drain))
     try:
         await asyncio.gather(server.serve(sockets=[listener]), _announce(server, started))
     finally:
         ending.cancel()
 
 
-async def _end(server: uvicorn.Server, stop: asyncio.Event) -> None:
+async def _end(server: uvicorn.Server, stop: asyncio.Event, drain: Callable[[], Awaitable[None]]) -> None:
     await stop.wait()
+    await drain()
     server.should_exit = True
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from core.errors import SettingsError
 from ingest.bridge.topics import parse_servers, parse_topics
@@ -38,6 +38,11 @@ class Settings(BaseModel):
         "", description="`chdb:////absolute/dir` or `clickhouse://user:password@host:8123/db`; default in data_dir."
     )
     database_url: str = Field("", description="SQLAlchemy URL of the metadata; default SQLite in data_dir.")
+    data_key: SecretStr = Field(
+        SecretStr(""),
+        description="The hub's own key, 64 hex digits (`openssl rand -hex 32`), the same in all processes of a hub; "
+        "without it `data.key` in data_dir.",
+    )
     partitions: int = Field(1, ge=1, le=1024, description="Partitions of `hub.events`; fixed when a hub is created.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
     log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
@@ -78,7 +83,28 @@ class Settings(BaseModel):
         description="Topics of plain JSON events or CloudEvents that the hub reads there, `TENANT=TOPIC` or `TOPIC` "
         "(tenant `default`), between commas.",
     )
+    session_timeout_s: float = Field(
+        10.0, ge=6, le=300, description="On Kafka: after this long a dead worker's partitions are given to another."
+    )
+    stall_s: float = Field(
+        60.0, ge=5, le=3600, description="Records wait for so long without any progress: the worker is started anew."
+    )
+    drain_s: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        description="After SIGTERM the hub goes on answering for so long, not ready any more: whoever spreads the "
+        "requests is to notice.",
+    )
     query_concurrency: int = Field(4, ge=1, le=256, description="Questions that run at the same time.")
+
+    @field_validator("data_key")
+    @classmethod
+    def _key(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value().strip()
+        if text and (len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef")):
+            raise ValueError("must be 64 hex digits, as `openssl rand -hex 32` makes them")
+        return SecretStr(text)
 
     @field_validator("scrape_targets")
     @classmethod

@@ -5,7 +5,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from typing import Literal
 
-from access.service import Access
+from access.service import Access, AccessConfig
 from core.errors import SettingsError
 from hub.settings import Settings
 from ingest.bridge.bridge import BridgeConfig
@@ -20,6 +20,12 @@ from streams.steps.dedupe import Window
 
 #: Consumer group of the streams, and so the name under which blocks are in the journal: never to be changed.
 GROUP = "llm-hub-streams"
+
+
+def access_config(settings: Settings) -> AccessConfig:
+    """How access works."""
+    key = settings.data_key.get_secret_value()
+    return AccessConfig(data_dir=settings.data_dir, data_key=bytes.fromhex(key) if key else None)
 
 
 def warehouse_config(settings: Settings) -> WarehouseConfig:
@@ -75,6 +81,9 @@ def streams_config(settings: Settings, partitions: int, *, alone: bool = False) 
         block_rows=settings.block_rows,
         window=Window(seconds=settings.dedupe_seconds, events=settings.dedupe_events),
         exit_on_give_up=alone,
+        session_timeout_s=settings.session_timeout_s,
+        stall_s=settings.stall_s,
+        watch_s=0.25 if settings.broker_url.startswith("sqlite:") else 1.0,  # over the network it costs requests
     )
 
 

@@ -36,6 +36,8 @@ class StreamsConfig:
         End the process then (a worker of the scaled-out hub, which is started anew) instead of only saying so.
     session_timeout_s
         After which a dead worker's partitions are given to another.
+    stall_s
+        For how long a partition may not move while records wait in it.
     watch_s
         How often lag and watermark are looked at.
     """
@@ -53,4 +55,5 @@ class StreamsConfig:
     poison_in_a_row: int = 1000
     exit_on_give_up: bool = False
     session_timeout_s: float = 10.0
+    stall_s: float = 60.0
     watch_s: float = 0.25

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["starting", "running", "waiting", "given_up", "stopped"]
+State = Literal["starting", "running", "waiting", "stalled", "given_up", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """``waiting``: the warehouse or the log does not take anything at the moment, and it is tried again."""
+    """``waiting``: the warehouse or the log does not take anything at the moment, and it is tried again.
+
+    ``stalled``: nothing moves although records wait.
+    """
 
     state: State
     detail: str = ""

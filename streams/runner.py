@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from streams.prices.model import TenantPrices, no_tenant_prices
 from streams.prices.table import PriceTable
 from streams.prices.unpriced import UnpricedModels
 from streams.sink import Sink, Writer
+from streams.stalls import Stalls
 from streams.steps.derive import Retention
 from streams.watermark import Watermark
 
@@ -55,7 +57,7 @@ class Streams:
     retention
         How long a tenant's events, or their contents, are kept; called in a thread, must not block.
     live
-        Where live pages get their points from.
+        Where live pages of this process get their points from; None: they are in other processes.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class Streams:
         pipeline = Pipeline(self.prices, retention, metrics, self.unpriced)
         self._sink = Sink(config, log, writer, clock, metrics, seal, self.watermark, live)
         self._handler = BlockHandler(config, log, writer, pipeline, self._sink, clock)
+        self._stalls = Stalls(config.stall_s)
+        self._looked: set[int] = set()
         self._app: Any = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -106,31 +110,65 @@ class Streams:
         """How the streams are; never waits."""
         if self._app is None:
             return Health("stopped")
-        if self._app.crashed:
-            return Health("given_up", f"the worker crashed: {self._app.crash_reason}")
-        if self._sink.health.ok and self.watermark("") is None:
+        if (trouble := self.alive()) is not None:
+            return trouble
+        if self._sink.health.ok and not self._looked >= set(self._mine()):
             return Health("starting", "partitions are being taken up")
         return self._sink.health
 
+    def alive(self) -> Health | None:
+        """What only starting the process anew cures; None while there is no such thing."""
+        if self._app is None:
+            return None
+        if self._app.crashed:
+            return Health("given_up", f"the worker crashed: {self._app.crash_reason}; start it again")
+        if stalled := self._stalls.found(self._clock.monotonic()):
+            seconds = f"{self._config.stall_s:.0f} s"
+            return Health("stalled", f"partitions {stalled} have not moved for {seconds} although records wait")
+        return None
+
+    def _mine(self) -> list[int]:
+        """The partitions that this worker has at the moment."""
+        return sorted(tp.partition for tp in self._app.consumer.assignment() if tp.topic == EVENTS)
+
     async def _watch(self) -> None:
-        """Look at lag and watermark again and again."""
+        """Look at lag and watermark again and again; a worker that does nothing else ends when it is stuck."""
         while True:
-            for partition in range(self._config.partitions):
+            mine = self._mine()
+            for partition in self._looked.difference(mine):
+                self._let_go(partition)
+            for partition in mine:
                 try:
                     await self._look(partition)
-                except HubError:
-                    logger.warning("partition %d cannot be looked at", partition, exc_info=True)
+                except HubError as error:
+                    self._stalls.excuse(partition)
+                    logger.warning("partition %d cannot be looked at: %s", partition, error.detail)
+            if self._sink.health.state == "waiting":
+                self._stalls.excuse()
+            if self._config.exit_on_give_up and (trouble := self.alive()) is not None:
+                logger.critical("the worker ends, to be started again: %s", trouble.detail)
+                os._exit(70)
             await self._clock.sleep(self._config.watch_s)
+
+    def _let_go(self, partition: int) -> None:
+        """Somebody else's now."""
+        self._looked.discard(partition)
+        self._stalls.excuse(partition)
+        for gauge in (self._metrics.streams_lag_records, self._metrics.streams_lag_seconds):
+            gauge.remove(str(partition))
 
     async def _look(self, partition: int) -> None:
         seen_at = self._clock.now()
         earliest, following = await self._log.range(EVENTS, partition)
-        committed = await self._log.committed(self._config.group, EVENTS, partition)
         stored = self._handler.stored_through(EVENTS, partition)
-        place = max(earliest, committed or 0, -1 if stored is None else stored + 1)
+        if stored is None or stored < earliest:
+            stored = (await self._log.committed(self._config.group, EVENTS, partition) or 0) - 1
+        place = max(earliest, stored + 1)
+        self._stalls.look(partition, place, following, self._clock.monotonic())
         self._metrics.streams_lag_records.labels(str(partition)).set(max(0, following - place))
         if place >= following:
             self.watermark.drained(partition, seen_at)
         visible = self.watermark.of(partition)
         age = 0.0 if visible is None else max(0.0, (seen_at - visible).total_seconds())
         self._metrics.streams_lag_seconds.labels(str(partition)).set(age)
+        self._looked.add(partition)

@@ -7,8 +7,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import orjson
+
 from broker.live import LiveFeed
 from broker.log import Log, NewRecord, Record
+from broker.topics import PULSE
 from core.clock import Clock
 from core.errors import Conflict, HubError, Poison
 from core.metrics import Metrics
@@ -48,7 +51,7 @@ class Sink:
     watermark
         Raised by every stored block.
     live
-        Is handed a point a second of every tenant that is watched.
+        Is handed a point a second of every tenant that is watched; None: the points of all tenants go to ``hub.pulse``.
     """
 
     def __init__(
@@ -162,7 +165,11 @@ class Sink:
                 self._live.publish(tenant, points)
 
     async def _publish(self, prepared: Prepared) -> None:
-        await self._log.append(await asyncio.to_thread(self._aggregated, prepared))
+        records = await asyncio.to_thread(self._aggregated, prepared)
+        if self._live is None:  # the pages are in other processes
+            points = await asyncio.to_thread(pulse, prepared.work.table)
+            records.append(NewRecord(PULSE, 0, None, orjson.dumps(points)))
+        await self._log.append(records)
 
     def _aggregated(self, prepared: Prepared) -> list[NewRecord]:
         aggregates = aggregate(prepared.work.table)

@@ -23,6 +23,9 @@ from query_api.endpoints import (
     users,
 )
 
+#: What every process answers, whatever its role.
+OPERATION: Final[Sequence[APIRouter]] = (health.router, metrics.router)
+
 #: In the order of the documentation; a fixed path comes before one with a name in its place.
 ENDPOINTS: Final[Sequence[APIRouter]] = (
     query.router,
@@ -38,6 +41,5 @@ ENDPOINTS: Final[Sequence[APIRouter]] = (
     keys.router,
     users.router,
     audit.router,
-    health.router,
-    metrics.router,
+    *OPERATION,
 )

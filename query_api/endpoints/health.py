@@ -8,15 +8,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from query_api.health import Check, examine
-from semantic.layer import SemanticLayer
 
 router = APIRouter(tags=["operation"])
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process does its work, or why it cannot any more."""
 
     status: str = "ok"
+    detail: str | None = None
 
 
 class Part(BaseModel):
@@ -37,18 +37,25 @@ class Readiness(BaseModel):
 _FAILED: Final[dict[int | str, dict[str, object]]] = {503: {"model": Readiness, "description": "A part is not ready."}}
 
 
-@router.get("/health/live", summary="Is the process alive", response_model=Alive)
-async def live() -> Alive:
-    """Answers as long as the process does."""
-    return Alive()
+_STUCK: Final[dict[int | str, dict[str, object]]] = {503: {"model": Alive, "description": "Start it anew."}}
+
+
+@router.get("/health/live", summary="Is the process alive", response_model=Alive, responses=_STUCK)
+async def live(request: Request) -> Response:
+    """Whether the process does its work, or could after waiting; 503: only starting it anew helps."""
+    lives: Mapping[str, Check] = getattr(request.app.state, "lives", {})
+    stuck = {name: one for name, one in (await examine(lives)).items() if not one.ok}
+    if not stuck:
+        return Response(Alive().model_dump_json(exclude_none=True), media_type="application/json")
+    body = Alive(status="failed", detail="; ".join(one.detail for one in stuck.values()))
+    return Response(body.model_dump_json(), 503, media_type="application/json")
 
 
 @router.get("/health/ready", summary="Is every part ready", response_model=Readiness, responses=_FAILED)
 async def ready(request: Request) -> Response:
     """The state of each part; 503 while one is not ready."""
     checks: Mapping[str, Check] = getattr(request.app.state, "checks", {})
-    semantic: SemanticLayer = request.app.state.semantic
-    found = await examine({"warehouse": semantic.ping, **checks})
+    found = await examine(checks)
     parts = {
         name: {"status": "ok" if one.ok else "failed", "state": one.state, "detail": one.detail}
         for name, one in found.items()

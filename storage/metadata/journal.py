@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 
 from core.clock import Clock, SystemClock
 from core.errors import Conflict
+from core.ids import derived_id
 from storage.metadata.engine import READ_ONLY, make_sync_engine
 from storage.metadata.models import JournalBlock
 
@@ -60,7 +61,8 @@ class BlockJournal(Protocol):
         """Write a block down before it is inserted.
 
         Idempotent: the same range again answers the block that is there, with *its* token. Raises
-        :class:`core.errors.Conflict` when the range overlaps another unfinished block.
+        :class:`core.errors.Conflict` when the range overlaps another unfinished block, or begins among records that
+        are stored: whoever asks has lost the partition to another and has not noticed.
         """
         ...
 
@@ -100,8 +102,15 @@ class SqlBlockJournal:
     def begin(self, group: str, topic: str, partition: int, first: int, last: int, token: str) -> Block:
         block = Block(group, topic, partition, first, last, token)
         with self._engine.begin() as connection:
+            _alone(connection, block)
             there = _pending(connection, group, topic, partition, low=first, high=last)
             if there is None:
+                through = connection.execute(_FURTHEST, _at(group, topic, partition)).scalar_one_or_none()
+                if through is not None and first <= through:
+                    raise Conflict(
+                        f"Offsets up to {through} of {topic}/{partition} are stored; a block that begins at {first} "
+                        "would store some of them again."
+                    )
                 connection.execute(_BEGIN, self._row(block))
                 return block
         if (there.first, there.last) != (first, last):
@@ -139,6 +148,13 @@ class SqlBlockJournal:
             "state": _PENDING,
             "created_at": self._clock.now(),
         }
+
+
+def _alone(connection: Connection, block: Block) -> None:
+    """Keep others from beginning a block of the partition until this transaction ends; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        place = derived_id(block.group, block.topic, block.partition).int % 2**63
+        connection.execute(select(func.pg_advisory_xact_lock(place)))
 
 
 def _at(group: str, topic: str, partition: int) -> dict[str, str | int]:

@@ -12,13 +12,14 @@ from streams.columnar import Bools, codes_of, floats, group, ints, micros
 Point = dict[str, Any]
 
 
-def pulse(table: pa.Table, tenants: Collection[str]) -> dict[str, list[Point]]:
-    """Counts and sums of every second of receipt, by tenant; only of these tenants, oldest first."""
-    coded = codes_of(table, "tenant")
-    wanted = np.array([value in tenants for value in coded.values])[coded.codes]
-    if not wanted.any():
+def pulse(table: pa.Table, tenants: Collection[str] | None = None) -> dict[str, list[Point]]:
+    """Counts and sums of every second of receipt, by tenant, oldest first; only of these tenants, if some are named."""
+    if tenants is not None:
+        coded = codes_of(table, "tenant")
+        wanted = np.array([value in tenants for value in coded.values])[coded.codes]
+        table = table.filter(pa.array(wanted))
+    if not table.num_rows:
         return {}
-    table = table.filter(pa.array(wanted))
     coded, seconds = codes_of(table, "tenant"), micros(table, "received_at") // 10**6
     first = int(seconds.min())
     groups = group([coded.codes, seconds - first], [len(coded.values), int(seconds.max()) - first + 1])

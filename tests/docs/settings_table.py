@@ -17,7 +17,7 @@ Made by `python -m tests.docs.settings_table`; a test fails when it is out of da
 def page() -> str:
     """The whole page."""
     rows = [
-        f"| `{PREFIX}{name.upper()}` | `{field.default if field.default != '' else '–'}` | {field.description} |\n"
+        f"| `{PREFIX}{name.upper()}` | `{str(field.default) or '–'}` | {field.description} |\n"
         for name, field in Settings.model_fields.items()
     ]
     return HEAD + "".join(rows)

@@ -17,7 +17,7 @@ from core.errors import HubError, SettingsError, SlowDown
 from hub import wiring
 from hub.compose import Hub
 from hub.disk import DiskWatch
-from tests.hub.running import PATIENCE, an_event, opened, settings_of
+from tests.hub.running import PATIENCE, an_event, client_of, opened, settings_of
 
 
 class Usage(NamedTuple):
@@ -35,7 +35,7 @@ async def test_what_was_sent_is_there_after_a_restart(tmp_path: Path) -> None:
         key = first.key
         ready = await first.client.get("/health/ready")
         assert ready.status_code == 200, ready.text
-        assert set(ready.json()["checks"]) == {"warehouse", "disk", "streams"}
+        assert set(ready.json()["checks"]) == {"process", "warehouse", "disk", "streams"}
     async with opened(settings) as again:
         assert again.key == key
         assert await again.count(2) == 2
@@ -87,7 +87,12 @@ async def test_a_role_starts_its_parts_only(tmp_path: Path, role: Any) -> None:
     app = await hub.start()
     try:
         assert ("streams" in app.state.checks) == (role == "streams")
-        assert (app.state.price_table is not None) == (role == "streams")
+        assert ("warehouse" in app.state.checks) == (role == "api")
+        async with client_of(app, None) as client:
+            found = {path: (await client.get(path)).status_code != 404 for path in ("/", "/v1/prices", "/health/ready")}
+            found["/v1/events"] = (await client.post("/v1/events")).status_code != 404
+        pages, doors = role == "api", role != "streams"
+        assert found == {"/": pages, "/v1/prices": pages, "/health/ready": True, "/v1/events": doors}
     finally:
         await hub.stop()
 
@@ -153,6 +158,21 @@ async def test_the_doors_close_while_the_disk_is_full(tmp_path: Path, monkeypatc
         await hub.send(an_event())
         assert (await hub.client.get("/health/ready")).json()["checks"]["disk"]["state"] == "running"
     await watch.stop()
+
+
+async def test_a_hub_that_ends_says_so_and_answers_meanwhile(tmp_path: Path) -> None:
+    clock = ManualClock(datetime.now(UTC))
+    async with opened(settings_of(tmp_path)) as hub:
+        hub.hub.clock, hub.hub.settings = clock, hub.hub.settings.model_copy(update={"drain_s": 20.0})
+        draining = asyncio.create_task(hub.hub.drain())
+        await asyncio.sleep(0)
+        ready = await hub.client.get("/health/ready")
+        assert (ready.status_code, ready.json()["checks"]["process"]["state"]) == (503, "ending")
+        assert (await hub.client.get("/health/live")).status_code == 200
+        await hub.send(an_event())
+        assert not draining.done()
+        clock.advance(20)
+        await draining
 
 
 async def test_a_bridge_without_its_broker_closes_no_other_door(tmp_path: Path) -> None:

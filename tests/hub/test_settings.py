@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import SettingsError
 from hub.settings import Settings, load
-from hub.wiring import bridge_config
+from hub.wiring import access_config, bridge_config
 
 
 def test_defaults_live_in_the_data_folder(tmp_path: Path) -> None:
@@ -76,3 +76,13 @@ def test_the_bridge_needs_brokers_and_topics() -> None:
     both = load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1", "LLM_HUB_BRIDGE_TOPICS": "acme=a, b"})
     config = bridge_config(both)
     assert (config.servers, config.topics) == (("h:1",), {"a": "acme", "b": "default"})
+
+
+def test_the_data_key_is_never_shown() -> None:
+    key = "ab" * 32
+    settings = load(environ={"LLM_HUB_DATA_KEY": key})
+    assert key not in repr(settings) + settings.model_dump_json()
+    assert access_config(settings).data_key == bytes.fromhex(key)
+    with pytest.raises(SettingsError, match="64 hex digits") as error:
+        load(environ={"LLM_HUB_DATA_KEY": "not-hex-secret"})
+    assert "not-hex-secret" not in str(error.value)

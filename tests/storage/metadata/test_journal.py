@@ -58,6 +58,15 @@ def test_other_bounds_over_an_unfinished_block_are_refused(journal: SqlBlockJour
         journal.begin(*PLACE, first, last, "token-2")
 
 
+def test_a_block_that_begins_among_stored_records_is_refused(journal: SqlBlockJournal) -> None:
+    """A worker that lost the partition, and has not noticed, would store them again."""
+    journal.finish(journal.begin(*PLACE, 10, 19, "token-1"))
+    for first, last in ((19, 30), (10, 20), (0, 99)):
+        with pytest.raises(Conflict, match="up to 19"):
+            journal.begin(*PLACE, first, last, "token-2")
+    assert journal.begin(*PLACE, 20, 30, "token-3").first == 20
+
+
 def test_pending_comes_in_order(journal: SqlBlockJournal) -> None:
     second = journal.begin(*PLACE, 20, 29, "b")
     first = journal.begin(*PLACE, 10, 19, "a")
