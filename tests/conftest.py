@@ -16,7 +16,7 @@ STRICT = os.environ.get("LLM_HUB_TEST_STRICT") == "1"
 #: Hubs that tests start would take each other's port; those that want the door say so.
 os.environ.setdefault("LLM_HUB_OTLP_GRPC", "off")
 #: What CI does not bring yet; "Real Kafka, many processes, and nothing lost" does.
-_MAY_SKIP = ("LLM_HUB_TEST_KAFKA", "LLM_HUB_TEST_CLICKHOUSE")
+_MAY_SKIP = ("LLM_HUB_TEST_CLICKHOUSE",)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,5 @@
 """The logs that the contract suites run against."""
 
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +11,9 @@ from broker.log import Log
 from core.clock import SystemClock
 from tests.contract.fake_kafka import FakeCluster
 
-KAFKA = os.environ.get("LLM_HUB_TEST_KAFKA")
-
-needs_kafka = pytest.mark.skipif(KAFKA is None, reason="needs a real Kafka: set LLM_HUB_TEST_KAFKA=host:port")
-
 SQLITE = pytest.param("sqlite", id="sqlite")
 FAKE_KAFKA = pytest.param("fake", id="fake-kafka")
-REAL_KAFKA = pytest.param("kafka", id="kafka", marks=[pytest.mark.kafka, needs_kafka])
+REAL_KAFKA = pytest.param("kafka", id="kafka", marks=pytest.mark.kafka)
 
 #: The log's contract also runs against a Kafka that is played in this process; Faust needs a real one.
 LOGS = [SQLITE, FAKE_KAFKA, REAL_KAFKA]
@@ -27,13 +22,13 @@ TRANSPORTS = [SQLITE, REAL_KAFKA]
 
 @pytest.fixture(params=LOGS)
 def broker_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty embedded log, of a fake Kafka, or of the Kafka that was named."""
+    """The URL of an empty embedded log, of a fake Kafka, or of the session's real Kafka."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/log.db"
     if request.param == "fake":
         FakeCluster().install(monkeypatch)
         return "kafka://fake:9092"
-    return f"kafka://{KAFKA}"
+    return f"kafka://{request.getfixturevalue('kafka')}"
 
 
 @pytest.fixture

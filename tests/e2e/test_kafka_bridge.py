@@ -10,9 +10,8 @@ import pytest
 
 import llm_hub
 from benchmarks.common import Hub
-from tests.contract.conftest import KAFKA, needs_kafka
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, needs_kafka]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 EVENTS = 6000
 
@@ -39,13 +38,13 @@ def arrived(hub: Hub, events: int, kind: str = "llm.request") -> None:
         time.sleep(0.02)
 
 
-def test_what_the_sdk_writes_to_kafka_counts_once(tmp_path: Path) -> None:
+def test_what_the_sdk_writes_to_kafka_counts_once(tmp_path: Path, kafka: str) -> None:
     topic = f"test.bridge.{uuid.uuid4().hex}"
     folder = tmp_path / "data"
-    hub = Hub(folder, {"LLM_HUB_BRIDGE_URL": f"kafka://{KAFKA}", "LLM_HUB_BRIDGE_TOPICS": topic})
+    hub = Hub(folder, {"LLM_HUB_BRIDGE_URL": f"kafka://{kafka}", "LLM_HUB_BRIDGE_TOPICS": topic})
 
     def write() -> None:
-        client = llm_hub.Client(f"kafka://{KAFKA}/{topic}", source="gateway")
+        client = llm_hub.Client(f"kafka://{kafka}/{topic}", source="gateway")
         for number in range(EVENTS):
             data = {"model": "gpt-4o", "input_tokens": number, "duration_ms": 10.0}
             client.capture("llm.request", data=data, user_id=f"u-{number % 100}")
@@ -63,7 +62,7 @@ def test_what_the_sdk_writes_to_kafka_counts_once(tmp_path: Path) -> None:
         hub.start()
         arrived(hub, EVENTS)
         # one more in each partition: what was read again stands before it
-        with llm_hub.Client(f"kafka://{KAFKA}/{topic}", source="gateway") as client:
+        with llm_hub.Client(f"kafka://{kafka}/{topic}", source="gateway") as client:
             for _ in range(6):
                 client.capture("llm.embedding", data={"model": "text-embedding-3-small", "input_tokens": 0})
                 client.flush(timeout=10)

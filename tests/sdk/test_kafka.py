@@ -15,7 +15,6 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, Topi
 import llm_hub
 from llm_hub import Client, Options
 from llm_hub.kafka_address import TOPIC
-from tests.contract.conftest import KAFKA, needs_kafka
 
 QUICK = Options(interval=10.0, backoff=0.01, backoff_most=0.05, timeout=5.0)
 HOLDS = 3
@@ -204,9 +203,9 @@ def test_a_topic_is_there_by_default() -> None:
         assert client._broker == (["host:9092"], TOPIC)
 
 
-async def consumed(topic: str, count: int) -> list[dict[str, Any]]:
+async def consumed(kafka: str, topic: str, count: int) -> list[dict[str, Any]]:
     """The records of a topic, once there are so many."""
-    consumer = aiokafka.AIOKafkaConsumer(topic, bootstrap_servers=KAFKA, auto_offset_reset="earliest")
+    consumer = aiokafka.AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest")
     await consumer.start()
     try:
         found: list[dict[str, Any]] = []
@@ -226,25 +225,23 @@ def topic() -> str:
 
 
 @pytest.mark.kafka
-@needs_kafka
-async def test_everything_arrives_at_a_real_broker(topic: str) -> None:
-    with Client(f"kafka://{KAFKA}/{topic}", source="test", project="bot") as client:
+async def test_everything_arrives_at_a_real_broker(kafka: str, topic: str) -> None:
+    with Client(f"kafka://{kafka}/{topic}", source="test", project="bot") as client:
         with client.span("work", user_id="u-1"):
             ids = [client.capture("job.run", {"job": "j", "rows": row}) for row in range(20_000)]
         assert await asyncio.to_thread(client.flush, 60)
         assert client.stats()["dropped"] == {}
-    events = await consumed(topic, 20_001)
+    events = await consumed(kafka, topic, 20_001)
     jobs = [event for event in events if event["type"] == "job.run"]
     assert sorted(event["id"] for event in jobs) == sorted(ids)
     assert {(event["source"], event["project"], event["user_id"]) for event in events} == {("test", "bot", "u-1")}
 
 
 @pytest.mark.kafka
-@needs_kafka
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-async def test_a_forked_child_has_a_producer_of_its_own(topic: str) -> None:
-    client = Client(f"kafka://{KAFKA}/{topic}", source="parent")
+async def test_a_forked_child_has_a_producer_of_its_own(kafka: str, topic: str) -> None:
+    client = Client(f"kafka://{kafka}/{topic}", source="parent")
     client.capture("job.run", {"job": "before"})
     assert await asyncio.to_thread(client.flush, 30)
     child = os.fork()
@@ -255,5 +252,5 @@ async def test_a_forked_child_has_a_producer_of_its_own(topic: str) -> None:
     client.capture("job.run", {"job": "after"})
     assert await asyncio.to_thread(client.close, 30)
     assert status == 0
-    assert sorted(event["data"]["job"] for event in await consumed(topic, 3)) == ["after", "before", "child"]
+    assert sorted(event["data"]["job"] for event in await consumed(kafka, topic, 3)) == ["after", "before", "child"]
     assert llm_hub.default._default is not client
