@@ -45,6 +45,10 @@ class AccessConfig:
         Where ``data.key`` and ``admin.key`` are.
     data_key
         The data key itself, where several machines share a hub; else it is in ``data_dir``.
+    admin_key
+        The first key of a new hub, where it is not to be made; see :func:`access.bootstrap.bootstrap`.
+    metrics_key
+        Opens ``/metrics`` and nothing else; none when empty.
     refresh_seconds
         How far this process may be behind changes of tenants and prices that another one made.
     secure_cookies
@@ -53,6 +57,8 @@ class AccessConfig:
 
     data_dir: Path
     data_key: bytes | None = field(default=None, repr=False)
+    admin_key: str = field(default="", repr=False)
+    metrics_key: str = field(default="", repr=False)
     cache: CacheConfig = field(default_factory=CacheConfig)
     sessions: SessionConfig = field(default_factory=SessionConfig)
     refresh_seconds: float = 5.0
@@ -87,7 +93,7 @@ class Access:
 
     async def start(self) -> None:
         """Make the first tenant and key if there are none, load what is kept in memory, and keep it fresh."""
-        await bootstrap(self.config.data_dir, self.tenants, self.keys)
+        await bootstrap(self.config.data_dir, self.tenants, self.keys, self.config.admin_key)
         await self.refresh()
         self._refresher = asyncio.create_task(self._keep_fresh(), name="access-refresh")
 

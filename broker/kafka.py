@@ -33,7 +33,7 @@ class KafkaLogConfig:
     batch_bytes
         The producer sends what it has for a partition in batches up to this size.
     replication
-        Of topics that the hub creates.
+        Of topics that the hub creates; -1 as the brokers see fit.
     timeout_s
         How long the brokers may take to answer.
     """
@@ -41,7 +41,7 @@ class KafkaLogConfig:
     queue_bytes: int = 256 << 20
     record_bytes: int = 16 << 20
     batch_bytes: int = 1 << 20
-    replication: int = 1
+    replication: int = -1
     timeout_s: float = 30.0
 
 

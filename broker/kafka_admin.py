@@ -55,7 +55,8 @@ class KafkaAdmin:
         if topic.partitions < 1:
             raise SettingsError(f"Topic {topic.name!r} needs at least one partition.")
         settings = _settings(topic, record_bytes)
-        new = NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
+        new = NewTopic(topic.name, topic.partitions, 1, topic_configs=settings)
+        new.replication_factor = replication  # afterwards: its constructor knows no -1, the brokers' default
         try:
             _check((await self._client.create_topics([new])).topic_errors)
             self._partitions[topic.name] = topic.partitions

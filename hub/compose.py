@@ -125,7 +125,7 @@ class Hub:
         await self.metadata.migrate()
         access = self._access = Access(self.metadata, clock, wiring.access_config(settings))
         await self._part("access", access)
-        log = open_log(settings.broker_url, clock=clock)
+        log = open_log(settings.broker_url, clock=clock, kafka=wiring.kafka_config(settings))
         await self._part("log", log)
         await self._topics(log)
         disk = DiskWatch(settings.data_dir, settings.min_free_disk_mb << 20, clock)

@@ -14,7 +14,7 @@ from hub.process import say
 from hub.progress import progress_bar
 from hub.simulate import PlannedFault, SimulationConfig, simulate
 from hub.simulate.run import Outcome
-from hub.target import read_admin_key
+from hub.target import admin_key
 
 logger = logging.getLogger("llm_hub.demo")
 
@@ -61,7 +61,7 @@ class Demo:
     async def start(self, hub: Hub, url: str) -> None:
         """Print the sign-in link and begin; the feeding ends with the hub."""
         access = hub.access
-        owner = await access.authenticate(read_admin_key(hub.settings.data_dir))
+        owner = await access.authenticate(admin_key(hub.settings))
         token, _ = await access.sessions.create_link(owner.tenant, owner.key_id, timedelta(hours=12))
         say(f"Sign in here: {url}/sign-in?token={token}")
         keys = {tenant: await _tenant_key(access, tenant, hub.clock.now() + LIVE) for tenant in TENANTS}

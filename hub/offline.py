@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from hub.settings import Settings
-from hub.target import Folder, Running, read_admin_key
+from hub.target import Folder, Running, admin_key
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def serving(target: Running | Folder) -> Iterator[Running]:
     try:
         url, loop, stop = ready.result()
         try:
-            yield Running(url, read_admin_key(target.settings.data_dir))
+            yield Running(url, admin_key(target.settings))
         finally:
             loop.call_soon_threadsafe(stop.set)
     finally:
@@ -41,10 +41,11 @@ async def _serve(settings: Settings, ready: "Future[tuple[str, asyncio.AbstractE
 async def _administration(
     settings: Settings, ready: "Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]]"
 ) -> None:
-    from access.service import Access, AccessConfig
+    from access.service import Access
     from core.clock import SystemClock
     from hub.serve import QuietServer, listen, url_of
     from hub.web import build_web
+    from hub.wiring import access_config
     from query_api.endpoints import keys
     from storage.metadata.database import Metadata
 
@@ -53,7 +54,7 @@ async def _administration(
     await metadata.start()
     try:
         await metadata.migrate()
-        access = Access(metadata, clock, AccessConfig(data_dir=settings.data_dir))
+        access = Access(metadata, clock, access_config(settings))
         await access.start()
         listener = listen("127.0.0.1", 0)
         server = QuietServer(build_web("offline", [keys.router], {"access": access, "clock": clock}))

@@ -43,7 +43,25 @@ class Settings(BaseModel):
         description="The hub's own key, 64 hex digits (`openssl rand -hex 32`), the same in all processes of a hub; "
         "without it `data.key` in data_dir.",
     )
+    admin_key: SecretStr = Field(
+        SecretStr(""),
+        description="The first key of a new hub, `lh_` + 16 + `_` + 64 hex digits; without it one is made and "
+        "written to `admin.key` in data_dir.",
+    )
+    metrics_key: SecretStr = Field(
+        SecretStr(""),
+        description="What a Prometheus on another machine sends as its bearer token to read `/metrics`, and can do "
+        "nothing else with; 32 characters at least.",
+    )
+    secure_cookies: bool = Field(False, description="The session cookie goes over https only: set it behind TLS.")
     partitions: int = Field(1, ge=1, le=1024, description="Partitions of `hub.events`; fixed when a hub is created.")
+    kafka_replication: int = Field(
+        -1,
+        ge=-1,
+        le=9,
+        description="On Kafka: copies of each topic that the hub makes; -1 leaves it to the brokers "
+        "(`default.replication.factor`).",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
     log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="Largest request body.")
@@ -105,6 +123,31 @@ class Settings(BaseModel):
         if text and (len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef")):
             raise ValueError("must be 64 hex digits, as `openssl rand -hex 32` makes them")
         return SecretStr(text)
+
+    @field_validator("admin_key")
+    @classmethod
+    def _admin_key(cls, key: SecretStr) -> SecretStr:
+        from access.keys import public_id_of
+
+        text = key.get_secret_value().strip()
+        if text and public_id_of(text) is None:
+            raise ValueError("must be `lh_`, 16 hex digits, `_` and 64 hex digits")
+        return SecretStr(text)
+
+    @field_validator("metrics_key")
+    @classmethod
+    def _metrics_key(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value().strip()
+        if text and len(text) < 32:
+            raise ValueError("must have 32 characters at least, for instance of `openssl rand -hex 32`")
+        return SecretStr(text)
+
+    @field_validator("kafka_replication")
+    @classmethod
+    def _replication(cls, copies: int) -> int:
+        if copies == 0:
+            raise ValueError("must be -1 or the number of copies")
+        return copies
 
     @field_validator("scrape_targets")
     @classmethod

@@ -43,7 +43,7 @@ def find(args: argparse.Namespace) -> Running | Folder:
     found = running_url(settings.folder)
     if found is None:
         return Folder(settings)
-    return Running(found, key or read_admin_key(settings.folder))
+    return Running(found, key or admin_key(settings))
 
 
 def running(args: argparse.Namespace) -> Running:
@@ -64,6 +64,11 @@ def running_url(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(entry["url"])
+
+
+def admin_key(settings: Settings) -> str:
+    """The first key of a hub: a setting, or in its folder."""
+    return settings.admin_key.get_secret_value() or read_admin_key(settings.folder)
 
 
 def read_admin_key(folder: Path) -> str:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from access.service import Access, AccessConfig
+from broker.kafka import KafkaLogConfig
 from core.errors import SettingsError
 from hub.settings import Settings
 from ingest.bridge.bridge import BridgeConfig
@@ -25,7 +26,18 @@ GROUP = "llm-hub-streams"
 def access_config(settings: Settings) -> AccessConfig:
     """How access works."""
     key = settings.data_key.get_secret_value()
-    return AccessConfig(data_dir=settings.data_dir, data_key=bytes.fromhex(key) if key else None)
+    return AccessConfig(
+        data_dir=settings.data_dir,
+        data_key=bytes.fromhex(key) if key else None,
+        admin_key=settings.admin_key.get_secret_value(),
+        metrics_key=settings.metrics_key.get_secret_value(),
+        secure_cookies=settings.secure_cookies,
+    )
+
+
+def kafka_config(settings: Settings) -> KafkaLogConfig:
+    """How the log on Kafka is written."""
+    return KafkaLogConfig(replication=settings.kafka_replication)
 
 
 def warehouse_config(settings: Settings) -> WarehouseConfig:

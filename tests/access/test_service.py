@@ -87,6 +87,20 @@ async def test_a_wrong_key_file_stops_the_start_and_stays(
     assert "lh_" not in str(caught.value)
 
 
+async def test_a_given_key_is_the_first_one_and_is_written_nowhere(
+    metadata: Metadata, clock: ManualClock, tmp_path: Path
+) -> None:
+    given = new_secret()[1]
+    hubs = [Access(metadata, clock, AccessConfig(tmp_path / name, b"k" * 32, given)) for name in "ab"]
+    await asyncio.gather(*(hub.start() for hub in hubs))
+    for hub in hubs:
+        assert (await hub.authenticate(given)).scopes == frozenset(Scope)
+        await hub.stop()
+    assert len(await hubs[0].keys.list("default")) == 1
+    assert names(tmp_path) == []
+    assert given not in repr(hubs[0].config)
+
+
 async def test_a_link_in_place_of_the_key_is_refused(metadata: Metadata, clock: ManualClock, tmp_path: Path) -> None:
     (tmp_path / "admin.key").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SettingsError, match="plain file"):

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import SettingsError
 from hub.settings import Settings, load
-from hub.wiring import access_config, bridge_config
+from hub.wiring import access_config, bridge_config, kafka_config
 
 
 def test_defaults_live_in_the_data_folder(tmp_path: Path) -> None:
@@ -76,6 +76,30 @@ def test_the_bridge_needs_brokers_and_topics() -> None:
     both = load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1", "LLM_HUB_BRIDGE_TOPICS": "acme=a, b"})
     config = bridge_config(both)
     assert (config.servers, config.topics) == (("h:1",), {"a": "acme", "b": "default"})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("admin_key", "lh_" + "ab" * 8 + "_" + "cd" * 32, "lh_too-short-secret"),
+        ("metrics_key", "m" * 32, "short-secret"),
+    ],
+)
+def test_given_keys_have_a_form_and_are_never_shown(name: str, good: str, bad: str) -> None:
+    settings = load(environ={f"LLM_HUB_{name.upper()}": good + "\n"})
+    assert good not in repr(settings) + settings.model_dump_json()
+    assert getattr(access_config(settings), name) == good
+    with pytest.raises(SettingsError, match=name) as error:
+        load(environ={f"LLM_HUB_{name.upper()}": bad})
+    assert bad not in str(error.value)
+
+
+def test_copies_on_kafka() -> None:
+    assert [
+        kafka_config(load(environ=environ)).replication for environ in ({}, {"LLM_HUB_KAFKA_REPLICATION": "3"})
+    ] == [-1, 3]
+    with pytest.raises(SettingsError, match="-1 or"):
+        load(environ={"LLM_HUB_KAFKA_REPLICATION": "0"})
 
 
 def test_the_data_key_is_never_shown() -> None:

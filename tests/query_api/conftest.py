@@ -1,6 +1,7 @@
 """The endpoints on an app of their own, over a warehouse of two tenants' events."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from access.principal import Principal, Role, Scope
+from access.service import AccessConfig
 from broker.live import LiveFeed
 from core.clock import ManualClock
 from core.errors import Unauthenticated
@@ -26,12 +28,14 @@ KEYS = {
     "lh_nobody": Principal("nobody", "k3", Role.VIEWER, frozenset({Scope.QUERY})),
     "lh_sender": Principal("acme", "k4", Role.DEVELOPER, frozenset({Scope.INGEST})),
 }
+METRICS_KEY = "m" * 32
 
 
 class FakeAccess:
     """Keys without a database."""
 
     def __init__(self) -> None:
+        self.config = AccessConfig(Path(), metrics_key=METRICS_KEY)
         self.limits = SimpleNamespace(take_request=lambda principal: None)
 
     async def authenticate(self, secret: str) -> Principal:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from core.errors import Retryable
 from query_api import health
 from query_api.health import Finding
-from tests.query_api.conftest import client_of
+from tests.query_api.conftest import METRICS_KEY, client_of
 
 
 async def test_live(app: FastAPI) -> None:
@@ -81,6 +81,9 @@ async def test_not_ready(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
         ("203.0.113.7", {"X-API-Key": "lh_sender"}, 403),
         ("203.0.113.7", {"X-API-Key": "lh_acme"}, 200),
         ("somewhere", {}, 401),
+        ("203.0.113.7", {"Authorization": f"Bearer {METRICS_KEY}"}, 200),
+        ("203.0.113.7", {"Authorization": f"Bearer {METRICS_KEY}x"}, 401),
+        ("203.0.113.7", {"Authorization": "Bearer "}, 401),
     ],
 )
 async def test_metrics(app: FastAPI, host: str, headers: dict[str, str], status: int) -> None:
@@ -91,3 +94,8 @@ async def test_metrics(app: FastAPI, host: str, headers: dict[str, str], status:
     if status == 200:
         assert "llm_hub_" in answer.text
         assert "llm_gateway_token_usage" in answer.text
+
+
+async def test_the_metrics_key_opens_nothing_else(app: FastAPI) -> None:
+    async with client_of(app, METRICS_KEY) as client:
+        assert (await client.get("/v1/query/catalog")).status_code == 401
