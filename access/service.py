@@ -93,7 +93,8 @@ class Access:
 
     async def start(self) -> None:
         """Make the first tenant and key if there are none, load what is kept in memory, and keep it fresh."""
-        await bootstrap(self.config.data_dir, self.tenants, self.keys, self.config.admin_key)
+        async with self._metadata.alone():
+            await bootstrap(self.config.data_dir, self.tenants, self.keys, self.config.admin_key)
         await self.refresh()
         self._refresher = asyncio.create_task(self._keep_fresh(), name="access-refresh")
 

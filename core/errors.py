@@ -14,7 +14,7 @@
     ├── TooManyRequests             429   over the key's limit; carries ``retry_after``
     ├── SlowDown                    503   back-pressure: try the very same thing again after ``retry_after``
     ├── SettingsError               –     a setting is unknown or wrong: the start stops
-    ├── Retryable                   –     a sink or the log is down: the caller keeps its place and tries again
+    ├── Retryable                   503   the log, a sink or the metadata is down: keep the place and try again
     └── Poison                      –     a record that can never be processed: to the dead letters with its bytes
 
 The doors and endpoints raise these; one handler turns them into RFC 9457 answers. Nothing else may reach a client.
@@ -110,7 +110,7 @@ class Unprocessable(HubError):
 
 
 class _RetryAfter(HubError):
-    """Base of the two that ask the caller to come again later; ``retry_after`` in seconds."""
+    """Base of those that ask the caller to come again later; ``retry_after`` in seconds."""
 
     def __init__(self, detail: str, *, retry_after: float = 1.0, **extra: Any) -> None:
         super().__init__(detail, **extra)
@@ -141,7 +141,7 @@ class SettingsError(HubError):
     title = "Wrong setting"
 
 
-class Retryable(HubError):
+class Retryable(_RetryAfter):
     """A part is down for now; the caller keeps its place and tries again."""
 
     status = 503

@@ -1,6 +1,7 @@
 """The metadata database: sessions and migrations."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,15 +10,22 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from core.errors import SettingsError
+from core.errors import Retryable, SettingsError, Unprocessable
 from storage.metadata.engine import READ_ONLY, make_async_engine, make_sync_engine
 from storage.metadata.urls import async_url
 
-#: Any number, the same in every process: only one of them migrates at a time on PostgreSQL.
-_MIGRATION_LOCK = 7_316_254
+logger = logging.getLogger(__name__)
+
+#: PostgreSQL's advisory locks, any numbers that are the same in every process: of who migrates, of who makes what a
+#: new hub needs, and of who writes.
+_MIGRATION_LOCK, _START_LOCK, _WRITE_LOCK = 7_316_254, 7_316_255, 7_316_256
+
+_POSTGRESQL = "postgresql"
+_RECONNECT_S = 0.1
 
 
 def _config() -> Config:
@@ -53,10 +61,13 @@ class Metadata:
     ----------
     url
         ``sqlite:////absolute/path.db`` or ``postgresql://user:password@host/database``.
+    patience_s
+        How long a transaction waits for a PostgreSQL that takes no connections, as while it is started anew.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_s: float = 10.0) -> None:
         self.url = url
+        self._patience_s = patience_s
         self._engine: AsyncEngine | None = None
 
     def __repr__(self) -> str:
@@ -77,7 +88,7 @@ class Metadata:
         if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
             Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
         try:
-            if engine.dialect.name == "sqlite":
+            if engine.dialect.name != _POSTGRESQL:
                 # not by aiosqlite: the thread of a connection that fails outlives it, and perhaps the event loop
                 await asyncio.to_thread(_probe, self.url)
             else:
@@ -100,17 +111,69 @@ class Metadata:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that may write: committed on leaving, rolled back on an exception."""
-        maker = async_sessionmaker(self.engine, expire_on_commit=False)
-        async with maker() as session, session.begin():
+        """A transaction that may write: committed on leaving, rolled back on an exception.
+
+        One at a time, whatever the process: what it has read is still so when it writes. On SQLite that is the
+        engine's nature; on PostgreSQL a lock that every such transaction begins with, which costs nothing where a
+        few changes a second are many. Raises :class:`Retryable` when the database is away.
+        """
+        async with self._transaction(self.engine) as session:
+            if self._server:
+                await session.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
             yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that only reads, and so never waits for a writer on SQLite."""
-        engine = self.engine.execution_options(**{READ_ONLY: True})
-        async with async_sessionmaker(engine, expire_on_commit=False)() as session, session.begin():
+        """A transaction that only reads, never waits for a writer, and sees the moment of its first question."""
+        options: dict[str, bool | str] = {READ_ONLY: True}
+        if self._server:
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with self._transaction(self.engine.execution_options(**options)) as session:
             yield session
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Keep other processes from starting at the same time, on whatever machine; around what only one may make.
+
+        On SQLite the data folder itself sees to that (see :mod:`access.files`).
+        """
+        if not self._server:
+            yield
+            return
+        async with self._transaction(self.engine) as session:
+            await session.execute(select(func.pg_advisory_xact_lock(_START_LOCK)))
+            yield
+
+    @property
+    def _server(self) -> bool:
+        return self.engine.dialect.name == _POSTGRESQL
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        try:
+            connection = await self._connected(engine)
+            try:
+                async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
+                    yield session
+            finally:
+                await connection.close()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("the metadata database: %s", error.orig)
+            raise Retryable("The metadata database cannot be reached or is busy now; try again.") from error
+        except DataError as error:
+            raise Unprocessable("A value is longer than can be kept, or has characters that cannot.") from error
+
+    async def _connected(self, engine: AsyncEngine) -> AsyncConnection:
+        """A connection, waiting for a server that is being started anew: nothing has been asked of it yet."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience_s
+        while True:
+            try:
+                return await engine.connect()
+            except OperationalError:
+                if not self._server or loop.time() >= until:
+                    raise
+            await asyncio.sleep(_RECONNECT_S)
 
     @property
     def head(self) -> str:
@@ -157,8 +220,9 @@ def _index(revision: str | None, known: list[str]) -> int:
 
 
 def _migrate(connection: Connection, revision: str) -> str | None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    if connection.dialect.name == _POSTGRESQL:
+        connection.execute(text("SET LOCAL lock_timeout = 0"))  # another one's migration may take its time
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
     known = revisions()
     here, there = _index(_current(connection), known), _index(revision, known)
     config = _config()

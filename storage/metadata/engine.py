@@ -1,10 +1,13 @@
 """How a database is opened: one place for SQLite's pragmas and transactions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from core.errors import SettingsError
 from storage.metadata.urls import async_url, sync_url
 
 #: Seconds a writer waits for another one before it gives up.
@@ -20,6 +23,24 @@ _PRAGMAS = (
     # FULL: what was committed survives a power cut, which the block journal and the audit log promise.
     "PRAGMA synchronous=FULL",
 )
+
+
+#: What PostgreSQL is told of each connection: a lock is waited for as long as SQLite's, and a client that hangs in a
+#: transaction loses it, and the locks with it.
+_SERVER_OPTIONS = {
+    "timezone": "UTC",
+    "lock_timeout": f"{BUSY_TIMEOUT_S}s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+#: libpq's: a server that vanished without a word is noticed in half a minute.
+_LIBPQ = {
+    "application_name": "llm-hub",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
 
 def _prepare(connection: Any, _record: Any) -> None:
@@ -46,13 +67,40 @@ def _tune(engine: Engine) -> None:
 
 def make_async_engine(url: str) -> AsyncEngine:
     """An asynchronous engine; connects to nothing yet."""
-    engine = create_async_engine(async_url(url), pool_pre_ping=not url.startswith("sqlite"))
+    parsed = async_url(url)
+    with _driver():
+        engine = create_async_engine(parsed, **_options(parsed))
     _tune(engine.sync_engine)
     return engine
 
 
 def make_sync_engine(url: str) -> Engine:
     """A blocking engine for threads; connects to nothing yet."""
-    engine = create_engine(sync_url(url), pool_pre_ping=not url.startswith("sqlite"))
+    parsed = sync_url(url)
+    with _driver():
+        engine = create_engine(parsed, **_options(parsed))
     _tune(engine)
     return engine
+
+
+def _options(url: URL) -> dict[str, Any]:
+    """Of the engine; what the URL itself says of a connection wins."""
+    if url.get_backend_name() == "sqlite":
+        return {}
+    options = " ".join(f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())
+    arguments = {**_LIBPQ, "options": options}
+    return {
+        "pool_pre_ping": True,  # a connection from before the server's restart is renewed before it is used
+        "connect_args": {name: value for name, value in arguments.items() if name not in url.query},
+    }
+
+
+@contextmanager
+def _driver() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:  # a module that is missing, or psycopg without libpq
+        raise SettingsError(
+            f"PostgreSQL needs the driver psycopg ({error}): pip install 'llm-analytics-hub[postgres]'.",
+            setting="database_url",
+        ) from error

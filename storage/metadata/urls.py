@@ -5,7 +5,7 @@ from sqlalchemy.exc import ArgumentError
 
 from core.errors import SettingsError
 
-_ASYNC = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_ASYNC = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 _SYNC = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -35,7 +35,7 @@ def async_url(url: str) -> URL:
     >>> async_url("sqlite:////data/hub.db").drivername
     'sqlite+aiosqlite'
     >>> async_url("postgresql://u:p@db/hub").drivername
-    'postgresql+asyncpg'
+    'postgresql+psycopg'
     """
     return _parse(url, _ASYNC)
 

@@ -40,7 +40,7 @@ async def test_an_untouched_chain_is_whole(chain: Access) -> None:
         ("DELETE FROM audit_log WHERE tenant = 't'", 1),
         ("DELETE FROM audit_heads WHERE tenant = 't'", 6),
         ("UPDATE audit_log SET number = number + 10 WHERE tenant = 't' AND number = 5", 5),
-        ("UPDATE audit_log SET hash = x'00' WHERE tenant = 't' AND number = 2", 2),
+        ("UPDATE audit_log SET hash = (SELECT hash FROM audit_heads WHERE tenant = 't') WHERE number = 2", 2),
     ],
 )
 async def test_tampering_shows(chain: Access, metadata: Metadata, statement: str, broken_at: int) -> None:

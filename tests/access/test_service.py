@@ -275,3 +275,23 @@ def test_new_secrets_are_long_and_different() -> None:
     secrets = {new_secret()[1] for _ in range(100)}
     assert len(secrets) == 100
     assert all(len(secret.rpartition("_")[2]) * 4 >= 256 for secret in secrets)
+
+
+async def test_hubs_that_start_at_once_on_other_machines_make_one_key(
+    metadata: Metadata, clock: ManualClock, tmp_path: Path, database_url: str
+) -> None:
+    if not database_url.startswith("postgresql"):
+        return  # machines share no SQLite
+    hubs = [Metadata(database_url) for _ in range(4)]
+    folders = [tmp_path / str(number) for number in range(4)]
+    starting = []
+    for folder, hub in zip(folders, hubs, strict=True):
+        folder.mkdir()
+        await hub.start()
+        starting.append(Access(hub, clock, AccessConfig(folder, data_key=bytes(32))))
+    await asyncio.gather(*(access.start() for access in starting))
+    assert sum((folder / "admin.key").exists() for folder in folders) == 1
+    assert len(await starting[0].keys.list("default")) == 1
+    for access, hub in zip(starting, hubs, strict=True):
+        await access.stop()
+        await hub.stop()

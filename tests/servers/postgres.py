@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -84,14 +85,27 @@ class Postgres:
         return database_url(_ADDRESS.format(port=self.port), database)
 
 
-def database_url(server: str, database: str) -> str:
-    """The address of a database of the server at ``server`` (``postgresql://…``); made where it is missing."""
+def database_url(server: str, database: str, template: str = "template1") -> str:
+    """The address of a database of the server at ``server`` (``postgresql://…``); made where it is missing.
+
+    ``template`` is another database, that nobody is connected to now: the new one begins as its copy.
+    """
     base = urlsplit(server)._replace(path="/postgres").geturl()
-    known = _psql(base, "SELECT datname FROM pg_database").split()
-    if database not in known:
-        quoted = database.replace('"', '""')
-        _psql(base, f'CREATE DATABASE "{quoted}"')
+    try:
+        _psql(base, f"CREATE DATABASE {_quoted(database)} TEMPLATE {_quoted(template)}")
+    except RuntimeError as error:
+        if "already exists" not in str(error):
+            raise
     return urlsplit(server)._replace(path=f"/{database}").geturl()
+
+
+def new_database(server: str, template: str = "template1") -> str:
+    """The address of a database that was not there before."""
+    return database_url(server, f"test_{uuid.uuid4().hex}", template)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _psql(url: str, statement: str) -> str:

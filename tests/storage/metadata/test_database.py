@@ -21,8 +21,8 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-async def metadata(tmp_path: Path) -> AsyncIterator[Metadata]:
-    database = Metadata(f"sqlite:///{tmp_path}/folder/hub.db")
+async def metadata(database_url: str) -> AsyncIterator[Metadata]:
+    database = Metadata(database_url)
     await database.start()
     yield database
     await database.stop()
@@ -91,6 +91,7 @@ async def test_a_database_of_a_newer_hub_is_refused(metadata: Metadata) -> None:
         await metadata.migrate()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_the_pragmas_are_set(metadata: Metadata) -> None:
     async with metadata.engine.connect() as connection:
         found = [
@@ -177,7 +178,7 @@ async def test_a_key_needs_its_tenant_and_goes_with_it(metadata: Metadata) -> No
 
 def test_plain_urls_get_the_right_driver() -> None:
     assert async_url("sqlite:////a/b.db").database == "/a/b.db"
-    assert async_url("postgres://u:p@h/d").drivername == "postgresql+asyncpg"
+    assert async_url("postgres://u:p@h/d").drivername == "postgresql+psycopg"
     assert sync_url("postgresql+asyncpg://u:p@h/d").drivername == "postgresql+psycopg"
 
 

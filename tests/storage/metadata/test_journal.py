@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -14,8 +14,8 @@ PLACE = ("hub", "hub.events", 3)
 
 
 @pytest.fixture
-async def url(tmp_path: Path) -> str:
-    metadata = Metadata(f"sqlite:///{tmp_path}/hub.db")
+async def url(database_url: str) -> str:
+    metadata = Metadata(database_url)
     await metadata.start()
     await metadata.migrate()
     await metadata.stop()
@@ -91,6 +91,25 @@ def test_partitions_topics_and_groups_are_apart(journal: SqlBlockJournal) -> Non
     assert journal.done_through("hub", "hub.events", 1) is None
     assert journal.done_through("hub", "hub.metrics", 0) is None
     assert journal.done_through("other", "hub.events", 0) is None
+
+
+def test_of_two_workers_that_begin_at_once_one_may(url: str) -> None:
+    """As for a moment after a rebalance: both have the same records, cut differently."""
+    workers = [SqlBlockJournal(url) for _ in range(4)]
+    together = Barrier(len(workers))
+
+    def begin(number: int) -> Block | None:
+        together.wait()
+        try:
+            return workers[number].begin(*PLACE, 0, 10 + number, f"token-{number}")
+        except Conflict:
+            return None
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        begun = [block for block in pool.map(begin, range(len(workers))) if block is not None]
+    assert begun == [workers[0].pending(*PLACE)]
+    for worker in workers:
+        worker.close()
 
 
 def test_many_threads_write_their_own_partitions(journal: SqlBlockJournal) -> None:
