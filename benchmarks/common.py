@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,12 +67,35 @@ def report(
     print(line, flush=True)
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds that a process has used so far, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _free_port() -> str:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return str(taken.getsockname()[1])
+
+
 @dataclass
 class Hub:
-    """A hub that runs in a process of its own, on a free port of the loopback interface."""
+    """A hub, or one role of one, that runs in a process of its own on a free port of the loopback interface.
+
+    Parameters
+    ----------
+    folder
+        Its data folder.
+    settings
+        Environment of its own.
+    role
+        ``all`` for ``llm-hub up``, or what ``llm-hub run`` is to run.
+    """
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    role: str = "all"
     process: subprocess.Popen[bytes] | None = None
     url: str = ""
     key: str = ""
@@ -86,12 +110,16 @@ class Hub:
         """Start it and wait until it is ready; port 0 is a free one."""
         (self.folder / "hub.json").unlink(missing_ok=True)
         began = time.monotonic()
-        command = [sys.executable, "-m", "hub", "up", "--data-dir", str(self.folder), "--port", port]
+        if port == "0" and not self._announced:
+            port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        what = ["up"] if self.role == "all" else ["run", self.role]
+        command = [sys.executable, "-m", "hub", *what, "--port", port]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={"LLM_HUB_OTLP_GRPC": "off", **os.environ, **self.settings},
+                env={"LLM_HUB_OTLP_GRPC": "off", "LLM_HUB_DATA_DIR": str(self.folder), **os.environ, **self.settings},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -101,11 +129,17 @@ class Hub:
                 raise RuntimeError(f"the hub did not start; see {self.log}")
             time.sleep(0.02)
         self.seconds_to_ready = time.monotonic() - began
-        self.key = (self.folder / "admin.key").read_text().strip()
+        if (file := self.folder / "admin.key").exists():
+            self.key = file.read_text().strip()
+
+    @property
+    def _announced(self) -> bool:
+        return self.role in ("all", "api")
 
     def _ready(self) -> bool:
         try:
-            self.url = json.loads((self.folder / "hub.json").read_text())["url"]
+            if self._announced:
+                self.url = json.loads((self.folder / "hub.json").read_text())["url"]
             with urllib.request.urlopen(self.url + "/health/ready", timeout=2) as answer:
                 return bool(answer.status == 200)
         except (OSError, ValueError, KeyError):
@@ -123,17 +157,16 @@ class Hub:
             self.process.kill()
             self.process.wait()
 
-    def resident_mb(self) -> float:
-        """Resident memory in MiB."""
+    def resident_mb(self, what: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
+        """Resident memory in MiB, now or at its highest."""
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+        return int(status.split(f"{what}:")[1].split()[0]) / 1024
 
     def cpu_seconds(self) -> float:
         """CPU seconds used so far, user and system."""
         assert self.process is not None
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """``POST /v1/query``."""
@@ -144,6 +177,11 @@ class Hub:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return dict(json.load(answer))
+
+    def metrics(self) -> str:
+        """``GET /metrics``."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=10) as answer:
+            return bytes(answer.read()).decode()
 
     def visible(self) -> int:
         """How many events a question sees."""

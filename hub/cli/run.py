@@ -24,9 +24,12 @@ def run(args: argparse.Namespace) -> int:
     if args.role in _LATER:
         raise HubError(f"this release has no {args.role} yet; it runs {', '.join(ROLES)}")
     settings = load(overrides(args, "host", "port"))
-    if settings.broker_url.startswith("sqlite:") or settings.warehouse_url.startswith("chdb:"):
+    alone = "or run all in one process with `llm-hub up`"
+    if settings.broker_url.startswith("sqlite:"):
+        raise HubError(f"a role needs a log that processes can share: set LLM_HUB_BROKER_URL to kafka://…, {alone}")
+    if args.role != "ingest" and settings.warehouse_url.startswith("chdb:"):
         raise HubError(
-            "a role of its own needs a log and a warehouse that processes can share: set LLM_HUB_BROKER_URL to "
-            "kafka://… and LLM_HUB_WAREHOUSE_URL to clickhouse://…, or run all in one process with `llm-hub up`"
+            f"the role {args.role} needs a warehouse that processes can share: set LLM_HUB_WAREHOUSE_URL to "
+            f"clickhouse://…, {alone}"
         )
     return run_hub(settings, args.role)
