@@ -43,10 +43,10 @@ def postgres_template(postgres: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a migrated database that holds nothing."""
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a migrated database that holds nothing, and is in no hub's folder."""
     if request.param == "sqlite":
-        path = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "hub.db")
+        path = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path_factory.mktemp("database"))
         return f"sqlite:///{path}"
     return new_database(request.getfixturevalue("postgres"), request.getfixturevalue("postgres_template"))
 
