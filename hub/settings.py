@@ -102,7 +102,7 @@ class Settings(BaseModel):
         "(tenant `default`), between commas.",
     )
     session_timeout_s: float = Field(
-        10.0, ge=6, le=300, description="On Kafka: after this long a dead worker's partitions are given to another."
+        8.0, ge=6, le=300, description="On Kafka: after this long a dead worker's partitions are given to another."
     )
     stall_s: float = Field(
         60.0, ge=5, le=3600, description="Records wait for so long without any progress: the worker is started anew."

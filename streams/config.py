@@ -54,6 +54,6 @@ class StreamsConfig:
     retry_max_s: float = 10.0
     poison_in_a_row: int = 1000
     exit_on_give_up: bool = False
-    session_timeout_s: float = 10.0
+    session_timeout_s: float = 8.0
     stall_s: float = 60.0
     watch_s: float = 0.25
