@@ -11,6 +11,7 @@ from access.audit import Actor
 from access.principal import Principal, Role, Scope
 from access.service import Access
 from core.errors import Forbidden, Unauthenticated
+from core.traces import TENANT
 
 SESSION_COOKIE = "llm_hub_session"
 
@@ -44,6 +45,7 @@ class Require(SecurityBase):
         access: Access = request.app.state.access
         principal = await identify(request, access, basic=self.basic, bare=self.bare)
         request.state.principal = principal
+        TENANT.set(principal.tenant)
         self.admit(principal, access)
         return principal
 

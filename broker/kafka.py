@@ -78,6 +78,13 @@ class KafkaLog:
         """Bytes on their way to the brokers."""
         return self._queued
 
+    @property
+    def connections(self) -> int:
+        """Open connections of the producer to brokers."""
+        # aiokafka has no public way to tell
+        clients = () if self._producer is None else self._producer.client._conns.values()  # noqa: SLF001
+        return sum(client.connected() for client in clients)
+
     async def start(self) -> None:
         """Connect, and load the marks."""
         if self._producer is not None:

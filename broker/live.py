@@ -72,6 +72,11 @@ class LiveFeed:
         """Tenants that somebody watches: points of others need not be made."""
         return frozenset(self._subscribers)
 
+    @property
+    def watchers(self) -> int:
+        """Subscriptions that are open."""
+        return sum(map(len, self._subscribers.values()))
+
     def subscribe(self, tenant: str) -> Subscription:
         """Watch a tenant from now on."""
         subscription = Subscription(self, tenant, self._size)

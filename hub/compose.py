@@ -24,13 +24,14 @@ from broker.log import Log
 from broker.topics import EVENTS, hub_topics
 from core.clock import Clock, SystemClock
 from core.metrics import Metrics
+from core.traces import NO_TRACES, Traces
 from dashboard.pages import router as pages
-from hub import wiring
+from hub import gauges, wiring
 from hub.disk import DiskWatch
 from hub.following import PulseFollower, WatermarkFollower
 from hub.keeping import Keeping
 from hub.release import release
-from hub.settings import Settings
+from hub.settings import Settings, parse_headers
 from hub.web import build_web
 from ingest.bridge.bridge import Bridge
 from ingest.doors import DOORS
@@ -87,8 +88,9 @@ class Hub:
         self.role = role
         self.clock: Clock = clock or SystemClock()
         self.metrics = Metrics()
+        self.traces: Traces = NO_TRACES
         self.metadata = Metadata(settings.database_url)
-        self.warehouse = Warehouse(settings.warehouse_url, wiring.warehouse_config(settings), self.clock)
+        self.warehouse = Warehouse(settings.warehouse_url, wiring.warehouse_config(settings), self.clock, self.metrics)
         self.roller = Roller(self.warehouse, self.clock)
         self.live = LiveFeed()
         self._access: Access | None = None
@@ -121,6 +123,7 @@ class Hub:
 
     async def _start(self) -> FastAPI:
         settings, clock = self.settings, self.clock
+        self._trace()
         await self._part("metadata", self.metadata)
         await self.metadata.migrate()
         access = self._access = Access(self.metadata, clock, wiring.access_config(settings))
@@ -128,7 +131,7 @@ class Hub:
         log = open_log(settings.broker_url, clock=clock, kafka=wiring.kafka_config(settings))
         await self._part("log", log)
         await self._topics(log)
-        disk = DiskWatch(settings.data_dir, settings.min_free_disk_mb << 20, clock)
+        disk = DiskWatch(settings.data_dir, settings.min_free_disk_mb << 20, clock, self.metrics)
         await self._part("disk watch", disk)
         checks: dict[str, Check] = {"process": self._staying, "disk": disk.check}
         lives: dict[str, Check] = {}
@@ -137,7 +140,7 @@ class Hub:
             await self._open_warehouse()
         if self.role in ("all", "streams"):
             streams = self._streams(access, log)
-            await self._part("rollups", Rolling(self.roller, clock, self.metrics))
+            await self._part("rollups", Rolling(self.roller, clock, self.metrics, self.traces))
             await self._part("streams", streams)
             await self._part("keeping", self._keeping(access, log, streams))
             checks["streams"], lives["streams"] = streams.check, streams.alive
@@ -170,10 +173,12 @@ class Hub:
             "log": log,
             "live": self.live,
             "metrics": self.metrics,
+            "traces": self.traces,
             "checks": checks,
             "lives": lives,
             "price_table": streams.prices if streams else PriceTable(partial(wiring.tenant_prices, access)),
         }
+        gauges.watch(self.metrics, self.role, log, self.live, checks, streams)
         return build_web(release(), _ROUTERS[self.role], services)
 
     async def drain(self) -> None:
@@ -185,6 +190,17 @@ class Hub:
 
     def _staying(self) -> Finding:
         return Finding(False, "ending", "it has been told to stop") if self._ending else Finding(True, "running")
+
+    def _trace(self) -> None:
+        """Trace the hub itself, where that is wanted: with an extra, which is imported only then."""
+        settings = self.settings
+        if not wiring.wants_traces(settings):
+            return
+        from hub.tracing import OtelTraces, otlp_exporter
+
+        exporter = otlp_exporter(settings.otel_endpoint, parse_headers(settings.otel_headers))
+        traces = self.traces = OtelTraces(self.role, settings.otel_sample_ratio, exporter)
+        self._stack.push_async_callback(asyncio.to_thread, traces.stop)
 
     async def _part(self, name: str, part: Any) -> None:
         """Start a part; it is stopped before those that were started earlier."""
@@ -219,6 +235,7 @@ class Hub:
             tenant_prices=partial(wiring.tenant_prices, access),
             retention=partial(wiring.retention, access),
             live=self.live if self.role == "all" else None,
+            traces=self.traces,
         )
 
     def _keeping(self, access: Access, log: Log, streams: Streams) -> Keeping:
@@ -240,7 +257,9 @@ class Hub:
 
     def _questions(self, access: Access, log: Log, watermark: Watermark) -> SemanticLayer:
         partitions = log.partitions(EVENTS)
-        surroundings = Surroundings(rates=partial(wiring.rates, access), watermark=watermark)
+        surroundings = Surroundings(
+            rates=partial(wiring.rates, access), watermark=watermark, metrics=self.metrics, traces=self.traces
+        )
         if self.role == "all":
             # Nobody else writes: this process knows what is not rolled up yet.
             level = partial(self.roller.level, partitions)
@@ -273,6 +292,7 @@ class Hub:
             partial(access.box.seal, purpose="dead-letters"),
             limits=wiring.limits(self.settings),
             settings=access.settings,
+            traces=self.traces,
         )
         self._stack.push_async_callback(intake.stop)
         return intake

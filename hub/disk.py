@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.clock import Clock
 from core.errors import SlowDown
+from core.metrics import Metrics
 
 logger = logging.getLogger("llm_hub.disk")
 
@@ -39,11 +40,16 @@ class DiskWatch:
         Free bytes below which nothing more is taken in.
     clock
         Says when to look again.
+    metrics
+        Where the free bytes are told.
     """
 
-    def __init__(self, folder: Path, least_bytes: int, clock: Clock) -> None:
+    def __init__(self, folder: Path, least_bytes: int, clock: Clock, metrics: Metrics | None = None) -> None:
         self._folder, self._least, self._clock = folder, least_bytes, clock
+        self._metrics = metrics or Metrics()
         self._free = shutil.disk_usage(folder).free if folder.exists() else least_bytes
+        self._metrics.disk_free_bytes.set_function(lambda: self._free)
+        self._metrics.disk_least_bytes.set(least_bytes)
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -68,6 +74,7 @@ class DiskWatch:
     def admit(self) -> None:
         """Raise :class:`SlowDown` when there is no room for more events."""
         if self._free < self._least:
+            self._metrics.ingest_refused.labels("disk").inc()
             raise SlowDown("the disk is nearly full; nothing more is taken in until there is room", retry_after=30)
 
     def _look(self) -> None:

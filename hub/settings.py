@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -114,6 +115,20 @@ class Settings(BaseModel):
         description="After SIGTERM the hub goes on answering for so long, not ready any more: whoever spreads the "
         "requests is to notice.",
     )
+    otel_endpoint: str = Field(
+        "",
+        description="Where the hub sends traces of itself, over OTLP/HTTP: `http://host:port` of a collector or of a "
+        "hub, this one too; none: it makes none. Needs the extra `otel`.",
+    )
+    otel_headers: str = Field(
+        "",
+        repr=False,
+        description="Headers sent with them, `name=value` between commas, values percent-encoded: "
+        "`authorization=Bearer%20lh_…`.",
+    )
+    otel_sample_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of the requests that are traced, unless their sender has decided."
+    )
     query_concurrency: int = Field(4, ge=1, le=256, description="Questions that run at the same time.")
 
     @field_validator("data_key")
@@ -161,6 +176,19 @@ class Settings(BaseModel):
         parse_topics(text)
         return text
 
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _endpoint(cls, text: str) -> str:
+        if text and urlsplit(text).scheme not in ("http", "https"):
+            raise ValueError("must be http://host:port or https://…")
+        return text
+
+    @field_validator("otel_headers")
+    @classmethod
+    def _headers(cls, text: str) -> str:
+        parse_headers(text)
+        return text
+
     @field_validator("bridge_url")
     @classmethod
     def _bridge(cls, text: str) -> str:
@@ -190,6 +218,23 @@ class Settings(BaseModel):
                 "database_url": self.database_url or f"sqlite:////{str(folder / 'hub.db').lstrip('/')}",
             }
         )
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """Headers from ``name=value,name=value`` with percent-encoded values, as OpenTelemetry writes them.
+
+    Examples
+    --------
+    >>> parse_headers("authorization=Bearer%20lh_1, x-team=a")
+    {'authorization': 'Bearer lh_1', 'x-team': 'a'}
+    """
+    found = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, separator, value = part.partition("=")
+        if not separator or not name.strip():
+            raise ValueError("must be name=value between commas")  # it may hold a secret: not repeated here
+        found[name.strip().lower()] = unquote(value.strip())
+    return found
 
 
 def load(overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

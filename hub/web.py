@@ -13,7 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from core.errors import HubError
+from core.metrics import Metrics
+from core.traces import NO_TRACES
 from hub.docs_page import docs_page
+from hub.watch import Watch
 
 logger = logging.getLogger("llm_hub.web")
 
@@ -109,6 +112,7 @@ def build_web(version: str, routers: Iterable[APIRouter], services: Mapping[str,
         setattr(app.state, name, service)
     for router in routers:
         app.include_router(router)
+    app.add_middleware(Watch, metrics=services.get("metrics") or Metrics(), traces=services.get("traces") or NO_TRACES)
     app.add_exception_handler(HubError, _hub_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)

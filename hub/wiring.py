@@ -66,6 +66,15 @@ def wants_grpc(settings: Settings) -> bool:
     return installed
 
 
+def wants_traces(settings: Settings) -> bool:
+    """Whether the hub traces itself; raises :class:`SettingsError` where it is to and cannot."""
+    if not settings.otel_endpoint:
+        return False
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+        raise SettingsError("otel_endpoint needs OpenTelemetry's SDK: pip install 'llm-analytics-hub[otel]'")
+    return True
+
+
 def bridge_config(settings: Settings) -> BridgeConfig:
     """Which topics of modules are read, and where."""
     if not settings.bridge_url:

@@ -24,6 +24,7 @@ class InFlight:
         self._limit = limit
         self._held = 0
         self._metrics = metrics
+        metrics.ingest_in_flight_limit_bytes.set(limit)
 
     @property
     def held(self) -> int:
@@ -44,6 +45,7 @@ class InFlight:
         def take(count: int) -> None:
             nonlocal mine
             if self._held + count > self._limit:
+                self._metrics.ingest_refused.labels("in_flight").inc()
                 raise SlowDown("the hub is busy with other bodies; send the same body again later", retry_after=1.0)
             self._held += count
             mine += count

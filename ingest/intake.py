@@ -13,6 +13,7 @@ from broker.log import Log
 from core.clock import Clock
 from core.errors import Conflict, HubError
 from core.metrics import Metrics
+from core.traces import NO_TRACES, Traces
 from ingest.batch import Arrival, Batch, Decoded, Receipt
 from ingest.body import InFlight, decompress, read_body
 from ingest.dead_letters import Encrypt
@@ -80,6 +81,8 @@ class Intake:
         Encrypts dead letters.
     settings
         A tenant's settings: ``Access.settings``. Called once a request.
+    traces
+        Of the process.
     """
 
     def __init__(
@@ -91,16 +94,18 @@ class Intake:
         *,
         limits: Limits | None = None,
         settings: Callable[[str], TenantSettings] = lambda _tenant: TenantSettings(),
+        traces: Traces = NO_TRACES,
     ) -> None:
         self.limits = limits or Limits()
         self._clock = clock
         self._metrics = metrics
+        self._traces = traces
         self._settings = settings
         self._requests = Requests(log, clock, self.limits)
         self._in_flight = InFlight(self.limits.in_flight_bytes, metrics)
         self._executor = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="ingest")
         self._joiner = Joiner(self.limits, self._executor, self._arrival)
-        self.publisher = Publisher(log, clock, self.limits, metrics, encrypt, self._executor)
+        self.publisher = Publisher(log, clock, self.limits, metrics, encrypt, self._executor, traces)
 
     async def stop(self) -> None:
         """Commit what was gathered; then no thread is left."""
@@ -144,7 +149,9 @@ class Intake:
         async with self._requests.enter(delivery.tenant, delivery.key, digest) as ticket:
             if ticket.repeated is not None:
                 return self._count_repeated(delivery, ticket.repeated)
-            arrived = await self._decode(delivery, wire)
+            with self._traces.span("decode", attributes={"llm_hub.door": delivery.door}) as span:
+                arrived = await self._decode(delivery, wire)
+                span.set("llm_hub.rows", arrived.decoded.rows)
             delivery.admit(arrived.decoded.rows)
             return await self._publish(delivery, arrived, ticket)
 
@@ -201,6 +208,7 @@ class Intake:
         metrics = self._metrics
         metrics.ingest_accepted.labels(door).inc(decoded.table.num_rows)
         metrics.ingest_batches.labels(door, decoded.path).inc()
+        metrics.ingest_batch_rows.labels(door).observe(decoded.rows)
         for row in decoded.rejected:
             metrics.ingest_rejected.labels(door, row.kind).inc()
         if decoded.redactions:

@@ -6,16 +6,19 @@ as much as many events do, unless there are many by then and nothing else is on 
 
 import asyncio
 import math
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from broker.log import Log, NewRecord
+from broker.log import Log, Mark, NewRecord
 from broker.topics import EVENTS
+from broker.trace_headers import traced
 from core.clock import Clock
-from core.errors import Conflict, SlowDown
+from core.errors import Conflict, HubError, Retryable, SlowDown
 from core.metrics import Metrics
+from core.traces import NO_TRACES, Traces
 from ingest.batch import Batch
 from ingest.dead_letters import Encrypt, dead_letter_records
 from ingest.encode import event_records
@@ -26,6 +29,7 @@ from ingest.limits import Limits
 class _Waiting:
     batch: Batch
     done: "asyncio.Future[None]"
+    trace: str
 
 
 class Publisher:
@@ -41,16 +45,26 @@ class Publisher:
         For the dead letters.
     executor
         Threads that encode; its queue is bounded by the bytes in flight.
+    traces
+        Of the process. A record carries the traces that brought it about, for whoever works on it next.
     """
 
     def __init__(
-        self, log: Log, clock: Clock, limits: Limits, metrics: Metrics, encrypt: Encrypt, executor: Executor
+        self,
+        log: Log,
+        clock: Clock,
+        limits: Limits,
+        metrics: Metrics,
+        encrypt: Encrypt,
+        executor: Executor,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._log = log
         self._clock = clock
         self._limits = limits
         self._metrics = metrics
         self._encrypt = encrypt
+        self._traces = traces
         self._executor = executor
         self._gathered: list[_Waiting] = []
         self._rows = 0
@@ -62,6 +76,7 @@ class Publisher:
         self._timer: asyncio.Task[None] | None = None
         self._commits: set[asyncio.Task[None]] = set()
         self._stopping = False
+        metrics.ingest_gathered_rows.set_function(lambda: self._rows)
 
     @contextmanager
     def coming(self) -> Iterator[None]:
@@ -85,8 +100,9 @@ class Publisher:
             One of the batch's marks is known already; nothing was kept.
         """
         if self._stopping:
+            self._metrics.ingest_refused.labels("stopping").inc()
             raise SlowDown("the hub is stopping; send the same body again", retry_after=2.0)
-        waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(batch, asyncio.get_running_loop().create_future(), self._traces.traceparent())
         self._inside += 1
         try:
             if batch.rows >= self._limits.direct_events:
@@ -153,7 +169,9 @@ class Publisher:
     async def _commit(self, group: list[_Waiting]) -> None:
         """One append for the group; every member hears how it went, whatever happens."""
         try:
-            await self._append([waiting.batch for waiting in group])
+            causes = [waiting.trace for waiting in group if waiting.trace]
+            with self._traces.span("append", "producer", caused_by=causes):
+                await self._append([waiting.batch for waiting in group], causes)
         except Conflict as error:
             if len(group) == 1:
                 _fail(group, error)
@@ -169,13 +187,30 @@ class Publisher:
                 if not waiting.done.done():
                     waiting.done.set_result(None)
 
-    async def _append(self, batches: list[Batch]) -> None:
+    async def _append(self, batches: list[Batch], causes: list[str]) -> None:
         loop = asyncio.get_running_loop()
         records = await loop.run_in_executor(self._executor, self._encode, batches)
+        if causes:
+            records = traced(records, [self._traces.traceparent(), *causes[1:]])
         marks = [mark for batch in batches for mark in batch.marks]
         if records or marks:
-            await self._log.append(records, marks)
+            await self._write(records, marks)
             self._metrics.ingest_records.inc(len(records))
+        for batch in batches:
+            if batch.rejected:
+                self._metrics.ingest_dead_letters.labels(batch.door).inc(len(batch.rejected))
+
+    async def _write(self, records: list[NewRecord], marks: list[Mark]) -> None:
+        began = time.perf_counter()
+        try:
+            await self._log.append(records, marks)
+        except HubError as error:
+            self._metrics.log_failures.labels(type(error).__name__).inc()
+            if isinstance(error, SlowDown | Retryable):
+                self._metrics.ingest_refused.labels("log").inc()
+            raise
+        self._metrics.log_append_seconds.observe(time.perf_counter() - began)
+        self._metrics.log_append_bytes.observe(sum(len(record.value or b"") for record in records))
 
     def _encode(self, batches: list[Batch]) -> list[NewRecord]:
         tables = [batch.table for batch in batches if batch.table.num_rows]

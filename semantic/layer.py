@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 
 from core.clock import Clock
 from core.errors import HubError, SlowDown, TooManyRequests, Unprocessable
+from core.metrics import Metrics
+from core.traces import NO_TRACES, Traces
 from semantic.answer import Answer, Cells, assemble, columns_of, convert_money, rfc3339
 from semantic.cache import PastCache, SingleFlight, Writes
 from semantic.compile import MAX_BUCKETS, Compiled, compile_question, time_range
@@ -98,6 +100,8 @@ class Surroundings:
         A tenant's units of a currency per US dollar, by ISO code.
     level, holds
         How far the rollups are, and whether they still are.
+    metrics, traces
+        Where questions are counted and traced.
     """
 
     writes: Writes | None = None
@@ -105,6 +109,8 @@ class Surroundings:
     rates: Callable[[str], Mapping[str, float]] = _no_rates
     level: Callable[[], Level] = _no_level
     holds: Callable[[Level], bool] = _may_have_moved
+    metrics: Metrics = field(default_factory=Metrics)
+    traces: Traces = NO_TRACES
 
 
 @dataclass(slots=True)
@@ -150,6 +156,9 @@ class SemanticLayer:
         self._flights: SingleFlight[Answer] = SingleFlight(clock, self.config.kept)
         self._past: PastCache[Rows] | None = PastCache(self._around.writes, clock) if self._around.writes else None
         self._turns = _Turns()
+        self._metrics = self._around.metrics
+        self._metrics.query_open.set_function(lambda: self._turns.inside)
+        self._metrics.query_open_limit.set(self.config.total)
         self._threads = ThreadPoolExecutor(self.config.workers, thread_name_prefix="question")
 
     async def start(self) -> None:
@@ -179,7 +188,16 @@ class SemanticLayer:
         """
         generation = self._around.writes.generation if self._around.writes else 0
         key = (tenant, generation, question.model_dump_json(by_alias=True))
-        return await self._flights.get(key, self.config.keep_seconds, lambda: self._answer(tenant, question))
+        self._metrics.query_asked.inc()
+        try:
+            with self._around.traces.span("question") as span:
+                answer = await self._flights.get(key, self.config.keep_seconds, lambda: self._answer(tenant, question))
+                span.set("llm_hub.source", str(answer.meta["source"]))
+                span.set("llm_hub.rows_read", int(answer.meta["rows_read"]))
+                return answer
+        except HubError as error:
+            self._metrics.query_failures.labels(type(error).__name__).inc()
+            raise
 
     async def rows(self, tenant: str, sql: str, parameters: Mapping[str, Any]) -> Rows:
         """Rows of SQL that this room has written (traces, events), within the tenant's turn and limits."""
@@ -201,9 +219,13 @@ class SemanticLayer:
         truncated = len(rows) > MAX_ROWS or cells.cut
         if question.currency:
             convert_money(columns, rows, question.currency, rates)
+        elapsed, rows_read = self._clock.monotonic() - began, read + sum(item[1] for item in others)
+        source = self._metrics.bounded("source", compiled.source)
+        self._metrics.query_seconds.labels(source).observe(elapsed)
+        self._metrics.query_rows_read.observe(rows_read)
         meta = {
-            "elapsed_ms": round((self._clock.monotonic() - began) * 1000, 3),
-            "rows_read": read + sum(item[1] for item in others),
+            "elapsed_ms": round(elapsed * 1000, 3),
+            "rows_read": rows_read,
             "source": compiled.source,
             "watermark": self._watermark(tenant),
             "from": rfc3339(compiled.start),
@@ -274,7 +296,8 @@ class SemanticLayer:
         try:
             async with turn.free:
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, self._query, sql, parameters, threads)
+                with self._around.traces.span("warehouse query", "client"):
+                    return await loop.run_in_executor(self._threads, self._query, sql, parameters, threads)
         finally:
             self._leave(tenant, turn)
 

@@ -9,6 +9,7 @@ from broker.factory import faust_broker_url
 from broker.faust_blocks import Blocks, blocks_topic
 from broker.topics import EVENTS
 from core.clock import Clock
+from core.metrics import Metrics
 from streams.config import StreamsConfig
 from streams.handler import BlockHandler, rows_of
 
@@ -16,7 +17,7 @@ from streams.handler import BlockHandler, rows_of
 _BUSY_ROWS: Final = 2_500
 
 
-def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock) -> faust.App:
+def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock, metrics: Metrics) -> faust.App:
     """An app that hands every block of ``hub.events`` to the handler and commits behind it. Starts nothing."""
     app = faust.App(
         config.group,
@@ -29,7 +30,10 @@ def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock) -> fau
         broker_session_timeout=config.session_timeout_s,
         broker_heartbeat_interval=config.session_timeout_s / 5,
     )
-    blocks = Blocks(app, _limits(config), clock, rows=rows_of)
+    limits = _limits(config)
+    blocks = Blocks(app, limits, clock, rows=rows_of)
+    metrics.streams_buffer_bytes.set_function(lambda: blocks.buffered_bytes)
+    metrics.streams_buffer_limit_bytes.set(limits.buffer_bytes)
 
     @app.agent(blocks_topic(app, EVENTS, config.partitions), name="events", concurrency=1)
     async def events(stream: Any) -> None:
@@ -37,9 +41,13 @@ def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock) -> fau
 
     async def revoked(_sender: Any, /, *partitions: Any, **_: Any) -> None:
         handler.forget((tp.topic, tp.partition) for tp in set().union(*partitions))
+        metrics.streams_rebalances.inc()
 
     async def assigned(_sender: Any, /, *partitions: Any, **_: Any) -> None:
-        await handler.take_up((tp.topic, tp.partition) for tp in set().union(*partitions) if tp.topic == EVENTS)
+        mine = [tp for tp in set().union(*partitions) if tp.topic == EVENTS]
+        metrics.streams_partitions.set(len(mine))
+        metrics.streams_rebalances.inc()
+        await handler.take_up((tp.topic, tp.partition) for tp in mine)
 
     # Strong references: signals keep weak ones only, and these functions would be gone at once.
     app.on_partitions_revoked.connect(revoked, weak=False)

@@ -13,8 +13,10 @@ from typing import Final
 
 from broker.blocks import RecordBlock
 from broker.log import Log, Record
+from broker.trace_headers import traces_of
 from core.clock import Clock
 from core.errors import HubError, Poison
+from core.traces import NO_TRACES, Traces, Value
 from streams.config import StreamsConfig
 from streams.pipeline import Pipeline, Prepared
 from streams.sink import Sink, Writer
@@ -53,10 +55,18 @@ class BlockHandler:
     """
 
     def __init__(
-        self, config: StreamsConfig, log: Log, writer: Writer, pipeline: Pipeline, sink: Sink, clock: Clock
+        self,
+        config: StreamsConfig,
+        log: Log,
+        writer: Writer,
+        pipeline: Pipeline,
+        sink: Sink,
+        clock: Clock,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._config, self._log, self._writer = config, log, writer
         self._pipeline, self._sink, self._clock = pipeline, sink, clock
+        self._traces = traces
         self._places: dict[tuple[str, int], Place] = {}
 
     def stored_through(self, topic: str, partition: int) -> int | None:
@@ -81,6 +91,17 @@ class BlockHandler:
         """Store everything of a block that is not stored yet."""
         if self._sink.health.state == "given_up":
             raise Poison(self._sink.health.detail)
+        causes = traces_of(block.records) if self._traces.on else ()
+        told: dict[str, Value] = {
+            "messaging.destination.name": block.topic,
+            "messaging.destination.partition.id": str(block.partition),
+            "messaging.batch.message_count": len(block.records),
+        }
+        with self._traces.span(f"process {block.topic}", "consumer", attributes=told, caused_by=causes) as span:
+            span.set("llm_hub.rows", block.rows)
+            await self._handle(block)
+
+    async def _handle(self, block: RecordBlock) -> None:
         key = (block.topic, block.partition)
         try:
             place = await self.place(*key)
@@ -163,7 +184,8 @@ class BlockHandler:
         self, place: Place, records: list[Record], bounds: tuple[int, int] | None, aside: Sequence[Rejected] = ()
     ) -> Prepared:
         now = self._clock.now()
-        return await asyncio.to_thread(self._pipeline.prepare, records, place.deduper, now, bounds, aside)
+        with self._traces.span("prepare"):
+            return await asyncio.to_thread(self._pipeline.prepare, records, place.deduper, now, bounds, aside)
 
     async def _follow(self, place: Place, record: Record) -> None:
         """Have the ids of exactly the events before this record."""

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from core.clock import Clock
 from core.errors import HubError
 from core.metrics import Metrics
+from core.traces import NO_TRACES, Traces
 from streams.threads import to_the_end
 
 logger = logging.getLogger(__name__)
@@ -37,10 +38,12 @@ class Rolling:
         What folds.
     clock, metrics
         When to look, and where folds are counted.
+    traces
+        Of the process: a fold belongs to the blocks that were stored before it.
     """
 
-    def __init__(self, roller: Folds, clock: Clock, metrics: Metrics) -> None:
-        self._roller, self._clock, self._metrics = roller, clock, metrics
+    def __init__(self, roller: Folds, clock: Clock, metrics: Metrics, traces: Traces = NO_TRACES) -> None:
+        self._roller, self._clock, self._metrics, self._traces = roller, clock, metrics, traces
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -68,7 +71,9 @@ class Rolling:
         """Fold once; the seconds to wait after it."""
         began = time.perf_counter()
         try:
-            folds = await to_the_end(self._roller.roll)
+            with self._traces.span("fold", caused_by=self._traces.causes("stored")) as span:
+                folds = await to_the_end(self._roller.roll)
+                span.set("llm_hub.folds", folds)
         except HubError as error:
             self._metrics.rollup_failures.inc()
             logger.warning("the rollups are not brought up to date, again in %.0f s: %s", FAILED_S, error.detail)

@@ -13,6 +13,7 @@ from broker.topics import EVENTS
 from core.clock import Clock
 from core.errors import HubError
 from core.metrics import Metrics
+from core.traces import NO_TRACES, Traces
 from streams.app import build_app
 from streams.config import StreamsConfig
 from streams.dead_letters import Seal
@@ -58,6 +59,8 @@ class Streams:
         How long a tenant's events, or their contents, are kept; called in a thread, must not block.
     live
         Where live pages of this process get their points from; None: they are in other processes.
+    traces
+        Of the process.
     """
 
     def __init__(
@@ -72,14 +75,15 @@ class Streams:
         tenant_prices: TenantPrices = no_tenant_prices,
         retention: Retention = keep_ninety_days,
         live: LiveFeed | None = None,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._config, self._log, self._clock, self._metrics = config, log, clock, metrics
         self.prices = PriceTable(tenant_prices)
         self.unpriced = UnpricedModels()
         self.watermark = Watermark(range(config.partitions))
         pipeline = Pipeline(self.prices, retention, metrics, self.unpriced)
-        self._sink = Sink(config, log, writer, clock, metrics, seal, self.watermark, live)
-        self._handler = BlockHandler(config, log, writer, pipeline, self._sink, clock)
+        self._sink = Sink(config, log, writer, clock, metrics, seal, self.watermark, live, traces)
+        self._handler = BlockHandler(config, log, writer, pipeline, self._sink, clock, traces)
         self._stalls = Stalls(config.stall_s)
         self._looked: set[int] = set()
         self._app: Any = None
@@ -90,7 +94,7 @@ class Streams:
         if self._app is not None:
             return
         self._config.data_dir.mkdir(parents=True, exist_ok=True)
-        self._app = build_app(self._config, self._handler, self._clock)
+        self._app = build_app(self._config, self._handler, self._clock, self._metrics)
         self._app.finalize()
         await self._app.maybe_start()
         self._watching = asyncio.create_task(self._watch(), name="watch the streams")

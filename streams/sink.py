@@ -15,6 +15,7 @@ from broker.topics import PULSE
 from core.clock import Clock
 from core.errors import Conflict, HubError, Poison
 from core.metrics import Metrics
+from core.traces import NO_TRACES, Traces
 from storage.warehouse.writer import Block, Resume
 from streams.config import StreamsConfig
 from streams.dead_letters import Seal, dead_letters
@@ -52,6 +53,8 @@ class Sink:
         Raised by every stored block.
     live
         Is handed a point a second of every tenant that is watched; None: the points of all tenants go to ``hub.pulse``.
+    traces
+        Of the process.
     """
 
     def __init__(
@@ -64,9 +67,11 @@ class Sink:
         seal: Seal,
         watermark: Watermark,
         live: LiveFeed | None,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._config, self._log, self._writer, self._clock = config, log, writer, clock
         self._metrics, self._seal, self._watermark, self._live = metrics, seal, watermark, live
+        self._traces = traces
         self._jitter = random.Random()  # noqa: S311 - spreads retries, protects nothing
         self._poison = 0
         self.health = Health("running")
@@ -91,6 +96,7 @@ class Sink:
         self._poison = self._poison if wrong and len(wrong) == len(records) else 0
         self._metrics.streams_rows.inc(prepared.rows)
         self._metrics.streams_block_rows.observe(prepared.rows)
+        self._metrics.streams_block_records.observe(len(records))
         self._watermark.stored(prepared.block.partition, prepared.last_timestamp_ms)
         if prepared.rows:
             await self._send_on(prepared)
@@ -99,7 +105,10 @@ class Sink:
         """Whether the block is stored (and not buried)."""
         write = self._writer.write if prepared.rows else self._writer.skip
         try:
-            await self._until_done(lambda: write(prepared.block))
+            with self._traces.span("insert", "client") as span, self._metrics.streams_store_seconds.time():
+                span.set("llm_hub.rows", prepared.rows)
+                await self._until_done(lambda: write(prepared.block))
+                self._traces.leave("stored")
         except Poison as error:
             logger.exception("the warehouse refuses %s", _name(prepared.block))
             await self._bury([(record, error.detail) for record in prepared.work.records], "store")

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from core.clock import Clock, SystemClock
 from core.errors import HubError
+from core.metrics import Metrics
 from storage.warehouse.address import Folder, parse_address
 from storage.warehouse.blocks import ipc_block
 from storage.warehouse.config import WarehouseConfig
@@ -42,6 +43,8 @@ class Warehouse:
         Limits and sizes.
     clock
         For whoever decides by time.
+    metrics
+        Where work and connections are counted.
 
     Raises
     ------
@@ -54,11 +57,21 @@ class Warehouse:
     ``Retryable`` means the same call will do later; ``Poison`` (inserts only) that this block never will.
     """
 
-    def __init__(self, url: str, config: WarehouseConfig | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        config: WarehouseConfig | None = None,
+        clock: Clock | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.address = parse_address(url)
         self.config = config or WarehouseConfig()
         self.clock: Clock = clock or SystemClock()
         self._pool = self._new_pool()
+        self._metrics = metrics or Metrics()
+        self._metrics.warehouse_connections.labels("in_use").set_function(lambda: self._pool.in_use)
+        self._metrics.warehouse_connections.labels("idle").set_function(lambda: self._pool.idle)
+        self._metrics.warehouse_connections_limit.set(self.config.connections)
 
     @property
     def embedded(self) -> bool:
@@ -155,14 +168,18 @@ class Warehouse:
 
     @contextmanager
     def _session(self, work: Work) -> Iterator[Session]:
-        """A session whose errors are the hub's."""
+        """A session whose errors are the hub's, and whose work is counted."""
         try:
-            with self._pool.session() as session:
+            with self._pool.session() as session, self._metrics.warehouse_seconds.labels(work).time():
                 yield session
-        except (HubError, GeneratorExit, KeyboardInterrupt):
+        except (GeneratorExit, KeyboardInterrupt):
             raise
         except Exception as error:
-            raise failure(error, work) from error
+            told = error if isinstance(error, HubError) else failure(error, work)
+            self._metrics.warehouse_failures.labels(work, type(told).__name__).inc()
+            if told is error:
+                raise
+            raise told from error
 
     def _new_pool(self) -> SessionPool:
         return SessionPool(self._connect, self.config.connections, self.config.wait_seconds)

@@ -28,6 +28,7 @@ class SessionPool:
         self._size = size
         self._lock = threading.Lock()
         self._idle: list[Session] = []
+        self._in_use = 0
         self._closed = False
 
     @contextmanager
@@ -37,12 +38,24 @@ class SessionPool:
             raise SlowDown("Too many questions at a time: ask again in a moment.", retry_after=1)
         try:
             session = self._take()
+            with self._lock:
+                self._in_use += 1
             try:
                 yield session
             finally:
                 self._give_back(session)
         finally:
             self._slots.release()
+
+    @property
+    def in_use(self) -> int:
+        """Sessions that somebody has."""
+        return self._in_use
+
+    @property
+    def idle(self) -> int:
+        """Open sessions that nobody has."""
+        return len(self._idle)
 
     def close(self) -> None:
         """Wait for the sessions in use (as long as a caller would wait for one), then close all of them."""
@@ -68,6 +81,7 @@ class SessionPool:
 
     def _give_back(self, session: Session) -> None:
         with self._lock:
+            self._in_use -= 1
             if not self._closed:
                 self._idle.append(session)
                 return

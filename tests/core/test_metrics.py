@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from core.metrics import Metrics
+from core.metrics import LABELS, Metrics, exposed
 
 
 def test_two_hubs_do_not_mix() -> None:
@@ -14,8 +14,18 @@ def test_two_hubs_do_not_mix() -> None:
 
 def test_every_name_has_the_prefix() -> None:
     names = {metric.name for metric in Metrics().registry.collect()}
-    assert all(name.startswith(("llm_hub_", "llm_gateway_")) for name in names)
-    assert {"llm_gateway_token_usage", "llm_gateway_cost_usd"} <= names
+    assert all(name.startswith(("llm_hub_", "llm_gateway_", "process_")) for name in names)
+    assert {"llm_gateway_token_usage", "llm_gateway_cost_usd", "process_resident_memory_bytes"} <= names
+
+
+def test_every_metric_says_what_it_is_and_every_label_what_bounds_it() -> None:
+    found = exposed(Metrics())
+    assert all(one.text.endswith(".") for one in found)
+    assert {label for one in found for label in one.labels} == set(LABELS)
+    assert not {"tenant", "user", "user_id", "trace_id", "key"} & set(LABELS)
+    kinds = {one.name: (one.kind, one.labels) for one in found}
+    assert kinds["llm_hub_http_seconds"] == ("histogram", ("route", "method", "status"))
+    assert kinds["llm_hub_streams_rows_total"] == ("counter", ())
 
 
 def test_values_that_senders_choose_are_bounded() -> None:
