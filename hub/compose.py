@@ -31,7 +31,7 @@ from hub.disk import DiskWatch
 from hub.following import PulseFollower, WatermarkFollower
 from hub.keeping import Keeping
 from hub.release import release
-from hub.settings import Settings, parse_headers
+from hub.settings import Settings
 from hub.web import build_web
 from ingest.bridge.bridge import Bridge
 from ingest.doors import DOORS
@@ -123,7 +123,9 @@ class Hub:
 
     async def _start(self) -> FastAPI:
         settings, clock = self.settings, self.clock
-        self._trace()
+        if traces := wiring.own_traces(settings, self.role):
+            self.traces = traces
+            self._stack.push_async_callback(asyncio.to_thread, traces.stop)
         await self._part("metadata", self.metadata)
         await self.metadata.migrate()
         access = self._access = Access(self.metadata, clock, wiring.access_config(settings))
@@ -190,17 +192,6 @@ class Hub:
 
     def _staying(self) -> Finding:
         return Finding(False, "ending", "it has been told to stop") if self._ending else Finding(True, "running")
-
-    def _trace(self) -> None:
-        """Trace the hub itself, where that is wanted: with an extra, which is imported only then."""
-        settings = self.settings
-        if not wiring.wants_traces(settings):
-            return
-        from hub.tracing import OtelTraces, otlp_exporter
-
-        exporter = otlp_exporter(settings.otel_endpoint, parse_headers(settings.otel_headers))
-        traces = self.traces = OtelTraces(self.role, settings.otel_sample_ratio, exporter)
-        self._stack.push_async_callback(asyncio.to_thread, traces.stop)
 
     async def _part(self, name: str, part: Any) -> None:
         """Start a part; it is stopped before those that were started earlier."""

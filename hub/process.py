@@ -32,7 +32,7 @@ def run_hub(settings: Settings, role: "Role" = "all", started: Started | None = 
     """
     from hub.logs import configure
 
-    configure(settings.log_level, settings.log_format)
+    configure(settings.log_level, settings.log_format, role)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(settings, role, started))
 

@@ -119,10 +119,11 @@ class OtelTraces(Traces):
         number = TRACE_ID.set(f"{span.get_span_context().trace_id:032x}")
         try:
             with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-                yield told
-        except Exception as error:
-            told.fail(type(error).__name__)
-            raise
+                try:
+                    yield told
+                except Exception as error:
+                    told.fail(type(error).__name__)
+                    raise
         finally:
             TRACE_ID.reset(number)
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp
 
 from core.errors import HubError
 from core.metrics import Metrics
@@ -83,6 +84,15 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return problem(500, "Internal error", f"this is a mistake of the hub; its log has it as {reference}")
 
 
+class _Watched(FastAPI):
+    """Watched from outside of everything, the handler of unexpected errors included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        held = self.state
+        metrics, traces = getattr(held, "metrics", None) or Metrics(), getattr(held, "traces", None) or NO_TRACES
+        return Watch(super().build_middleware_stack(), metrics, traces)
+
+
 def build_web(version: str, routers: Iterable[APIRouter], services: Mapping[str, Any]) -> FastAPI:
     """The application.
 
@@ -95,7 +105,7 @@ def build_web(version: str, routers: Iterable[APIRouter], services: Mapping[str,
     services
         What they find on ``app.state``.
     """
-    app = FastAPI(
+    app = _Watched(
         title="LLM Analytics Hub",
         version=version,
         description=DESCRIPTION,
@@ -112,7 +122,6 @@ def build_web(version: str, routers: Iterable[APIRouter], services: Mapping[str,
         setattr(app.state, name, service)
     for router in routers:
         app.include_router(router)
-    app.add_middleware(Watch, metrics=services.get("metrics") or Metrics(), traces=services.get("traces") or NO_TRACES)
     app.add_exception_handler(HubError, _hub_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from access.service import Access, AccessConfig
 from broker.kafka import KafkaLogConfig
 from core.errors import SettingsError
-from hub.settings import Settings
+from hub.settings import Settings, parse_headers
 from ingest.bridge.bridge import BridgeConfig
 from ingest.bridge.topics import parse_servers, parse_topics
 from ingest.limits import Limits
@@ -18,6 +18,9 @@ from storage.warehouse.config import WarehouseConfig
 from streams.config import StreamsConfig
 from streams.prices.model import TenantPrice
 from streams.steps.dedupe import Window
+
+if TYPE_CHECKING:
+    from hub.tracing import OtelTraces
 
 #: Consumer group of the streams, and so the name under which blocks are in the journal: never to be changed.
 GROUP = "llm-hub-streams"
@@ -66,13 +69,18 @@ def wants_grpc(settings: Settings) -> bool:
     return installed
 
 
-def wants_traces(settings: Settings) -> bool:
-    """Whether the hub traces itself; raises :class:`SettingsError` where it is to and cannot."""
+def own_traces(settings: Settings, role: str) -> "OtelTraces | None":
+    """Traces of the hub itself where they are wanted; raises :class:`SettingsError` where they cannot be made."""
     if not settings.otel_endpoint:
-        return False
-    if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter.otlp.proto.http") is None:
-        raise SettingsError("otel_endpoint needs OpenTelemetry's SDK: pip install 'llm-analytics-hub[otel]'")
-    return True
+        return None
+    try:
+        from hub.tracing import OtelTraces, otlp_exporter
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("opentelemetry"):
+            raise
+        raise SettingsError("otel_endpoint needs OpenTelemetry's SDK: pip install 'llm-analytics-hub[otel]'") from None
+    exporter = otlp_exporter(settings.otel_endpoint, parse_headers(settings.otel_headers))
+    return OtelTraces(role, settings.otel_sample_ratio, exporter)
 
 
 def bridge_config(settings: Settings) -> BridgeConfig:

@@ -1,6 +1,8 @@
 """What the tests of the hub share."""
 
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ def _log_of_one_test() -> Iterator[None]:
     """A test that starts a process's log sends it to the standard error of that test alone."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     levels = {name: logging.getLogger(name).level for name in _QUIET}
     yield
     for name, quiet in levels.items():
@@ -29,6 +32,7 @@ def _log_of_one_test() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
 
 
 @pytest.fixture(scope="module")
