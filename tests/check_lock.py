@@ -21,9 +21,11 @@ def pinned(name: str) -> dict[str, str]:
 def main() -> None:
     """Exit with a message when something is missing."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed, extras = project["project"]["dependencies"], project["project"]["optional-dependencies"]
     wanted = {
-        "requirements.lock": project["project"]["dependencies"],
-        "requirements-dev.lock": project["project"]["dependencies"] + project["dependency-groups"]["dev"],
+        "requirements.lock": needed,
+        "requirements-dev.lock": needed + project["dependency-groups"]["dev"],
+        "deploy/requirements.lock": [*needed, *(one for extra in extras.values() for one in extra)],
     }
     for lock, requirements in wanted.items():
         versions = pinned(lock)
@@ -31,6 +33,10 @@ def main() -> None:
             version = versions.get(requirement.name.lower().replace("_", "-"))
             if version is None or not requirement.specifier.contains(version, prereleases=True):
                 sys.exit(f"{lock}: {requirement} is not there (found {version}): compile the locks anew")
+    image = pinned("deploy/requirements.lock")
+    for name, version in pinned("requirements.lock").items():
+        if image.get(name) != version:
+            sys.exit(f"deploy/requirements.lock: {name} is {image.get(name)}, not {version}: compile the locks anew")
     print("the locks are complete")
 
 

@@ -1,0 +1,143 @@
+{{- define "hub.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "hub.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "hub.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hub.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "hub.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: llm-analytics-hub
+{{ include "hub.selector" . }}
+{{- end -}}
+
+{{- define "hub.selector" -}}
+app.kubernetes.io/name: {{ include "hub.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- /* Operators hand labels on to their pods, which must not look like the hub's. */ -}}
+{{- define "hub.operatorLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "hub.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "hub.secretName" -}}
+{{- .Values.secret.name | default (include "hub.fullname" .) -}}
+{{- end -}}
+
+{{- define "hub.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "hub.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hub.bootstrapServers" -}}
+{{- if eq .Values.kafka.source "strimzi" -}}
+{{ include "hub.fullname" . }}-kafka-bootstrap:9092
+{{- else -}}
+{{ required "kafka.bootstrapServers: mode scaled with an external Kafka needs host:port,host:port" .Values.kafka.bootstrapServers }}
+{{- end -}}
+{{- end -}}
+
+{{- /* Settings as environment: Helm reads every number as a float and would write 2e+10. */ -}}
+{{- define "hub.settings" -}}
+{{- range $name, $value := . }}
+{{- if and (kindIs "float64" $value) (eq (floor $value) $value) }}
+LLM_HUB_{{ upper $name }}: {{ int64 $value | quote }}
+{{- else }}
+LLM_HUB_{{ upper $name }}: {{ $value | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "hub.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "hub.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "hub.probes" -}}
+startupProbe: # Kafka may still be loading
+  httpGet: {path: /health/live, port: http}
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 90
+livenessProbe: # fails where only a restart helps: a worker that takes nothing from a log that grows
+  httpGet: {path: /health/live, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet: {path: /health/ready, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 6
+  failureThreshold: 2
+{{- end -}}
+
+{{- /* Environment of every container of the hub. */ -}}
+{{- define "hub.env" -}}
+envFrom:
+  - configMapRef: {name: {{ include "hub.fullname" . }}}
+  {{- if ne .Values.secret.source "none" }}
+  - secretRef: {name: {{ include "hub.secretName" . }}}
+  {{- end }}
+{{- end -}}
+
+{{- define "hub.warehouseEnv" -}}
+{{- if and (eq .Values.mode "scaled") (eq .Values.clickhouse.source "altinity") }}
+- name: CLICKHOUSE_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ include "hub.secretName" . }}, key: {{ .Values.clickhouse.altinity.passwordKey }}}}
+- name: LLM_HUB_WAREHOUSE_URL
+  value: clickhouse://llm_hub:$(CLICKHOUSE_PASSWORD)@clickhouse-{{ include "hub.fullname" . }}:8123/llm_hub
+{{- end }}
+{{- end -}}
+
+{{- /* What every pod of the hub has in common. */ -}}
+{{- define "hub.pod" -}}
+serviceAccountName: {{ include "hub.serviceAccount" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false # a Service named llm-hub would set LLM_HUB_PORT
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,1 @@
+"""What is below deploy/, read the way its tools read it."""
