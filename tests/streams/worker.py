@@ -126,7 +126,7 @@ async def main(folder: Path, moment: str) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):  # a loaded machine
         while not condition():  # noqa: ASYNC110 - the condition is in somebody else's hands
             await asyncio.sleep(0.01)
 
