@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -27,6 +27,7 @@ from core.metrics import Metrics
 from core.traces import NO_TRACES, Traces
 from dashboard.pages import router as pages
 from hub import gauges, wiring
+from hub.backlog import Backlog
 from hub.disk import DiskWatch
 from hub.following import PulseFollower, WatermarkFollower
 from hub.keeping import Keeping
@@ -68,6 +69,12 @@ _ROUTERS: Final[dict[Role, Sequence[APIRouter]]] = {
     "streams": OPERATION,
     "api": _EVERYTHING,
 }
+
+
+def _all(admit: Sequence[Callable[[], None]]) -> None:
+    """Ask one after the other whether more may be taken in; who says no raises."""
+    for one in admit:
+        one()
 
 
 class Hub:
@@ -146,11 +153,18 @@ class Hub:
             await self._part("streams", streams)
             await self._part("keeping", self._keeping(access, log, streams))
             checks["streams"], lives["streams"] = streams.check, streams.alive
+        watermark = streams.watermark if streams is not None else await self._watermark(log)
         layer = None
         if self.role in ("all", "api"):
-            layer = self._questions(access, log, await self._watermark(log, streams))
+            layer = self._questions(access, log, watermark)
             await self._part("questions", layer)
             checks["warehouse"] = layer.ping
+        backlog = Backlog(watermark, timedelta(hours=settings.log_retention_hours), clock)
+        admitted = [disk.admit]
+        if self.role != "streams" and not settings.embedded_log:
+            admitted.append(backlog.admit)
+            checks["backlog"] = backlog.check
+        admit = partial(_all, admitted)
         intake = self._doors(access, log)
         if self.role in ("all", "ingest"):
             scraper = Scraper(wiring.scrape_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
@@ -160,7 +174,7 @@ class Hub:
             await self._part("kafka bridge", bridge)
             checks["kafka_bridge"] = bridge.check
         if self.role in ("all", "ingest") and wiring.wants_grpc(settings):
-            checks["otlp_grpc"] = await self._otlp_grpc(intake, access, disk)
+            checks["otlp_grpc"] = await self._otlp_grpc(intake, access, admit)
         held = self._held(access)
         if self.role != "streams":
             await self._part("unended observations", Unended(held, intake, clock, self.metrics))
@@ -169,7 +183,7 @@ class Hub:
             "clock": clock,
             "intake": intake,
             "held": held,
-            "admit": disk.admit,
+            "admit": admit,
             "semantic": layer,
             "warehouse": self.warehouse,
             "log": log,
@@ -202,7 +216,8 @@ class Hub:
     async def _topics(self, log: Log) -> None:
         """Make the hub's topics; a hub that is there already keeps the number of partitions it was created with."""
         partitions = self.settings.partitions
-        limit = self.settings.log_retention_bytes // partitions
+        # A broker would drop what is not stored yet; the embedded log keeps that.
+        limit = self.settings.log_retention_bytes // partitions if self.settings.embedded_log else None
         for topic in hub_topics(partitions, events_bytes=limit, events_hours=self.settings.log_retention_hours):
             await log.create_topic(topic)
 
@@ -237,13 +252,12 @@ class Hub:
         """Answers that were kept may be out of date now."""
         self._writes.note(earliest)
 
-    async def _watermark(self, log: Log, streams: Streams | None) -> Watermark:
-        """Up to when everything is visible: this process's streams know, or the log tells how far all others are."""
-        if streams is not None:
-            return streams.watermark
+    async def _watermark(self, log: Log) -> Watermark:
+        """Up to when everything is visible, as the log tells it of the streams of other processes."""
         follower = WatermarkFollower(log, wiring.GROUP, log.partitions(EVENTS), self.clock)
         await self._part("watermark", follower)
-        await self._part("pulse", PulseFollower(log, self.live, self.clock))
+        if self.role == "api":
+            await self._part("pulse", PulseFollower(log, self.live, self.clock))
         return follower.watermark
 
     def _questions(self, access: Access, log: Log, watermark: Watermark) -> SemanticLayer:
@@ -260,13 +274,13 @@ class Hub:
         config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)
         return SemanticLayer(self.warehouse, warehouse_sources(partitions), self.clock, config, surroundings)
 
-    async def _otlp_grpc(self, intake: Intake, access: Access, disk: DiskWatch) -> Check:
+    async def _otlp_grpc(self, intake: Intake, access: Access, admit: Callable[[], None]) -> Check:
         """Open the door of an extra, which is imported only where it is wanted; tells whether it is open."""
         from ingest.grpc.door import GrpcConfig, GrpcDoor
 
         settings = self.settings
         config = GrpcConfig(settings.host, settings.otlp_grpc_port, required=settings.otlp_grpc == "on")
-        door = GrpcDoor(config, intake, access, disk.admit)
+        door = GrpcDoor(config, intake, access, admit)
         await self._part("OTLP over gRPC", door)
         return door.check
 

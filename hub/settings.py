@@ -75,7 +75,11 @@ class Settings(BaseModel):
     dedupe_seconds: int = Field(600, ge=0, description="How long an event id is remembered.")
     dedupe_events: int = Field(1_000_000, ge=0, description="How many event ids of a tenant are remembered at most.")
     log_retention_hours: float = Field(72.0, ge=1, description="How long the log keeps records for replay.")
-    log_retention_bytes: int = Field(20 << 30, ge=1 << 20, description="How many bytes of `hub.events` the log keeps.")
+    log_retention_bytes: int = Field(
+        20 << 30,
+        ge=1 << 20,
+        description="How many bytes of `hub.events` the embedded log keeps; on Kafka the time alone decides.",
+    )
     warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
     min_free_disk_mb: int = Field(500, ge=0, description="Free disk below which the doors answer 503.")
     otlp_grpc: Literal["auto", "on", "off"] = Field(
@@ -201,6 +205,11 @@ class Settings(BaseModel):
         if bool(self.bridge_url) != bool(self.bridge_topics):
             raise ValueError("bridge_url and bridge_topics are of use only together")
         return self
+
+    @property
+    def embedded_log(self) -> bool:
+        """Whether the log is in the data folder."""
+        return self.resolved().broker_url.startswith("sqlite:")
 
     @property
     def folder(self) -> Path:

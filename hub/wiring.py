@@ -112,7 +112,7 @@ def streams_config(settings: Settings, partitions: int, *, alone: bool = False) 
         exit_on_give_up=alone,
         session_timeout_s=settings.session_timeout_s,
         stall_s=settings.stall_s,
-        watch_s=0.25 if settings.broker_url.startswith("sqlite:") else 1.0,  # over the network it costs requests
+        watch_s=0.25 if settings.embedded_log else 1.0,  # over the network it costs requests
     )
 
 
