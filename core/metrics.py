@@ -172,6 +172,10 @@ class Metrics:
         self.warehouse_failures = self._counter(
             "warehouse_failures", "Work of the warehouse that failed, by error.", ["work", "error"]
         )
+        self.warehouse_retries = self._counter("warehouse_retries", "Further attempts at work of a server.", ["work"])
+        self.warehouse_failovers = self._counter("warehouse_failovers", "Times that a host was left for the next.", [])
+        #: 0 closed: it answers; 1 half open: one call finds out; 2 open: it is left alone for some seconds.
+        self.warehouse_breaker = self._gauge("warehouse_breaker", "Whether the server is asked: 0 yes, 1 and 2 no.")
         self.warehouse_connections = self._gauge("warehouse_connections", "Open connections.", ["connections"])
         self.warehouse_connections_limit = self._gauge("warehouse_connections_limit", "Most connections at a time.")
 

@@ -224,8 +224,9 @@ class Hub:
     async def _open_warehouse(self) -> None:
         await asyncio.to_thread(self.warehouse.open)
         self._stack.push_async_callback(asyncio.to_thread, self.warehouse.close)
-        for number in await asyncio.to_thread(migrate, self.warehouse):
-            logger.info("warehouse migration %04d done", number)
+        async with self.metadata.alone():  # of several processes that start, one migrates
+            for number in await asyncio.to_thread(migrate, self.warehouse):
+                logger.info("warehouse migration %04d done", number)
 
     def _streams(self, access: Access, log: Log) -> Streams:
         journal = SqlBlockJournal(self.settings.database_url, self.clock)

@@ -81,6 +81,23 @@ class Settings(BaseModel):
         description="How many bytes of `hub.events` the embedded log keeps; on Kafka the time alone decides.",
     )
     warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
+    warehouse_connections: int = Field(12, ge=1, le=1000, description="Connections to the warehouse at most.")
+    warehouse_connect_timeout_s: float = Field(
+        5.0, gt=0, le=300, description="How long a ClickHouse server may take to accept a connection."
+    )
+    warehouse_read_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="How long it may be silent while it answers a question."
+    )
+    warehouse_insert_timeout_s: float = Field(
+        120.0, gt=0, le=3600, description="How long an insert or a statement may take."
+    )
+    warehouse_retries: int = Field(
+        2, ge=0, le=20, description="Further attempts where a server did not answer and trying again does no harm."
+    )
+    warehouse_breaker_failures: int = Field(
+        6, ge=1, description="Failures in a row after which a server is left alone; questions are answered 503 then."
+    )
+    warehouse_breaker_s: float = Field(5.0, gt=0, le=600, description="For how long at a time it is left alone.")
     min_free_disk_mb: int = Field(500, ge=0, description="Free disk below which the doors answer 503.")
     otlp_grpc: Literal["auto", "on", "off"] = Field(
         "auto",

@@ -45,7 +45,16 @@ def kafka_config(settings: Settings) -> KafkaLogConfig:
 
 def warehouse_config(settings: Settings) -> WarehouseConfig:
     """The warehouse's limits."""
-    return WarehouseConfig(memory_bytes=settings.warehouse_memory_mb << 20)
+    return WarehouseConfig(
+        memory_bytes=settings.warehouse_memory_mb << 20,
+        connections=settings.warehouse_connections,
+        connect_seconds=settings.warehouse_connect_timeout_s,
+        read_seconds=settings.warehouse_read_timeout_s,
+        insert_seconds=settings.warehouse_insert_timeout_s,
+        retries=settings.warehouse_retries,
+        breaker_failures=settings.warehouse_breaker_failures,
+        breaker_seconds=settings.warehouse_breaker_s,
+    )
 
 
 def limits(settings: Settings) -> Limits:

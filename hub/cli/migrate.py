@@ -60,7 +60,8 @@ async def _migrate(settings: "Settings", args: argparse.Namespace) -> int:
         raise SettingsError(f"--warehouse-to {args.warehouse_to}: the warehouse has the versions 0 to {newest}")
     async with _open(settings) as (metadata, warehouse):
         await metadata.migrate(args.metadata_to or "head")
-        done = await asyncio.to_thread(migrate, warehouse, args.warehouse_to)
+        async with metadata.alone():
+            done = await asyncio.to_thread(migrate, warehouse, args.warehouse_to)
         current = await metadata.current()
     sys.stdout.write(f"metadata is at {current}; warehouse migrations run: {done or 'none'}\n")
     return 0

@@ -1,22 +1,26 @@
 """The warehouse: one class over the embedded engine and a ClickHouse server."""
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import pyarrow as pa
 
 from core.clock import Clock, SystemClock
 from core.errors import HubError
 from core.metrics import Metrics
-from storage.warehouse.address import Folder, parse_address
+from storage.warehouse.address import Folder, Server, parse_address
 from storage.warehouse.blocks import ipc_block
 from storage.warehouse.config import WarehouseConfig
 from storage.warehouse.failures import Work, failure
+from storage.warehouse.hosts import Hosts
+from storage.warehouse.patience import LEVELS, Patience, State
 from storage.warehouse.pool import SessionPool
 from storage.warehouse.rows import Rows
 from storage.warehouse.session import Session, Settings
+
+Answer = TypeVar("Answer")
 
 #: What every insert carries: one block stays one block, and a block that comes again is dropped.
 INSERT_SETTINGS: Final[dict[str, int]] = {
@@ -67,8 +71,14 @@ class Warehouse:
         self.address = parse_address(url)
         self.config = config or WarehouseConfig()
         self.clock: Clock = clock or SystemClock()
-        self._pool = self._new_pool()
         self._metrics = metrics or Metrics()
+        self._hosts: Hosts | None = None
+        self._patience: Patience | None = None
+        if isinstance(self.address, Server):
+            self._hosts = Hosts(self.address, self.config, self._metrics.warehouse_failovers.inc)
+            self._patience = Patience(self.config, self.clock)
+        self._metrics.warehouse_breaker.set_function(lambda: LEVELS[self.breaker])
+        self._pool = self._new_pool()
         self._metrics.warehouse_connections.labels("in_use").set_function(lambda: self._pool.in_use)
         self._metrics.warehouse_connections.labels("idle").set_function(lambda: self._pool.idle)
         self._metrics.warehouse_connections_limit.set(self.config.connections)
@@ -83,29 +93,33 @@ class Warehouse:
         """The database that holds the tables."""
         return self.address.database
 
+    @property
+    def breaker(self) -> State:
+        """Whether a server answers, as far as is known; the engine in this process always does."""
+        return self._patience.breaker.state if self._patience else "closed"
+
     def open(self) -> None:
         """Connect, so that a wrong setting stops the start and not the first question."""
-        with self._session("open"):
-            pass
+        self._do("open", lambda session: session.command("SELECT 1", {}, {}), again=True)
 
     def close(self) -> None:
         """Wait for what is under way, then close every connection; :meth:`open` may follow."""
         self._pool.close()
+        if self._hosts:
+            self._hosts.close()
         self._pool = self._new_pool()
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None) -> Rows:
         """Ask, and hold the whole answer as Python values."""
-        bound = _checked(sql, parameters)
-        with self._session("query") as session:
-            return session.query(sql, bound, self._limits(settings))
+        bound, limits = _checked(sql, parameters), self._limits(settings)
+        return self._do("query", lambda session: session.query(sql, bound, limits), again=True)
 
     def query_arrow(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None
     ) -> pa.Table:
         """Ask, and hold the whole answer as an Arrow table."""
-        bound = _checked(sql, parameters)
-        with self._session("query") as session:
-            return session.arrow(sql, bound, self._limits(settings))
+        bound, limits = _checked(sql, parameters), self._limits(settings)
+        return self._do("query", lambda session: session.arrow(sql, bound, limits), again=True)
 
     def arrow_stream(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None
@@ -115,17 +129,17 @@ class Warehouse:
         The answer may have any number of rows and takes a connection until it ends.
         """
         bound = _checked(sql, parameters)
-        with self._session("query") as session:
-            limits = {"max_result_rows": 0, "max_execution_time": 0, **(settings or {})}
-            yield from session.stream(sql, bound, self._limits(limits))
+        limits = self._limits({"max_result_rows": 0, "max_execution_time": 0, **(settings or {})})
+        with self._guarded(), self._session("query") as session:
+            yield from session.stream(sql, bound, limits)
 
     def command(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Settings | None = None
     ) -> None:
-        """Run a statement that has no answer."""
-        bound = _checked(sql, parameters)
-        with self._session("command") as session:
-            session.command(sql, bound, settings or {})
+        """Run a statement that has no answer. With a token among the settings it may be tried again."""
+        bound, given = _checked(sql, parameters), settings or {}
+        again = bool(given.get("insert_deduplication_token"))
+        self._do("command", lambda session: session.command(sql, bound, given), again=again)
 
     def insert(self, table: str, rows: pa.Table, token: str = "", settings: Settings | None = None) -> None:
         """Append rows to a table, naming only the columns present; all others take their defaults.
@@ -137,7 +151,8 @@ class Warehouse:
         rows
             One block; it is inserted whole or, after an error, perhaps not at all.
         token
-            Names the block. A block with a token that the table has seen is dropped, whatever its rows are.
+            Names the block. A block with a token that the table has seen is dropped, whatever its rows are: so an
+            insert whose answer was lost is sent once more.
         """
         if not rows.num_rows:
             return
@@ -145,8 +160,8 @@ class Warehouse:
         limits: dict[str, str | int | float] = {**INSERT_SETTINGS, "max_execution_time": self.config.insert_seconds}
         if token:
             limits["insert_deduplication_token"] = token
-        with self._session("insert") as session:
-            session.insert(table, rows.column_names, body, {**limits, **(settings or {})})
+        limits |= settings or {}
+        self._do("insert", lambda session: session.insert(table, rows.column_names, body, limits), again=bool(token))
 
     def __enter__(self) -> Self:
         self.open()
@@ -166,6 +181,17 @@ class Warehouse:
             **(settings or {}),
         }
 
+    def _do(self, work: Work, call: Callable[[Session], Answer], *, again: bool) -> Answer:
+        """One piece of work; ``again``: a server that did not answer may be asked once more."""
+
+        def once() -> Answer:
+            with self._session(work) as session:
+                return call(session)
+
+        if self._patience is None:
+            return once()
+        return self._patience.run(once, again=again, retried=self._metrics.warehouse_retries.labels(work).inc)
+
     @contextmanager
     def _session(self, work: Work) -> Iterator[Session]:
         """A session whose errors are the hub's, and whose work is counted."""
@@ -181,6 +207,9 @@ class Warehouse:
                 raise
             raise told from error
 
+    def _guarded(self) -> AbstractContextManager[None]:
+        return self._patience.breaker.call() if self._patience else nullcontext()
+
     def _new_pool(self) -> SessionPool:
         return SessionPool(self._connect, self.config.connections, self.config.wait_seconds)
 
@@ -188,10 +217,11 @@ class Warehouse:
         from storage.warehouse.embedded import EmbeddedSession
         from storage.warehouse.server import ServerSession
 
+        if self._hosts:
+            return ServerSession(self._hosts)
+        assert isinstance(self.address, Folder)
         try:
-            if isinstance(self.address, Folder):
-                return EmbeddedSession(self.address, self.config)
-            return ServerSession(self.address, self.config)
+            return EmbeddedSession(self.address, self.config)
         except Exception as error:
             raise failure(error, "open") from error
 

@@ -25,6 +25,14 @@ class WarehouseConfig:
         Time after which a question, or an insert, is given up.
     wait_seconds
         How long a caller waits for a free client before :class:`core.errors.SlowDown`.
+    connect_seconds, read_seconds
+        How long a server may take to accept a connection, and be silent while it answers a question
+        (``insert_seconds`` for an insert or a statement).
+    retries, retry_seconds, retry_within_seconds
+        Further attempts where a server did not answer and doing it twice does no harm, the first pause between them
+        (each is twice as long, with jitter), and how old a piece of work may be to be tried again.
+    breaker_failures, breaker_seconds
+        Failures in a row after which a server is left alone, and for how long at a time.
     result_rows
         Most rows of one answer; exports stream and have no such limit.
     cluster
@@ -40,5 +48,12 @@ class WarehouseConfig:
     query_seconds: float = 30.0
     insert_seconds: float = 120.0
     wait_seconds: float = 30.0
+    connect_seconds: float = 5.0
+    read_seconds: float = 30.0
+    retries: int = 2
+    retry_seconds: float = 0.1
+    retry_within_seconds: float = 3.0
+    breaker_failures: int = 6
+    breaker_seconds: float = 5.0
     result_rows: int = 1_000_000
     cluster: str = ""

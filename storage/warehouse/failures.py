@@ -10,13 +10,13 @@ Work = Literal["open", "query", "command", "insert"]
 _CODE = re.compile(r"\bCode:\s*(\d+)")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]{3,})\)")
 
-#: Codes of a block whose own contents the engine refuses, whatever is tried.
+#: Codes of a block whose own contents the engine refuses, whatever is tried. CANNOT_READ_ALL_DATA is none of them: a
+#: block is always sent whole, so that is a connection that broke.
 BAD_DATA: Final = frozenset(
     {
         6,  # CANNOT_PARSE_TEXT
         26,  # CANNOT_PARSE_QUOTED_STRING
         27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
-        33,  # CANNOT_READ_ALL_DATA
         38,  # CANNOT_PARSE_DATE
         41,  # CANNOT_PARSE_DATETIME
         50,  # UNKNOWN_TYPE
@@ -30,6 +30,33 @@ BAD_DATA: Final = frozenset(
         349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
         376,  # CANNOT_PARSE_UUID
         407,  # DECIMAL_OVERFLOW
+    }
+)
+
+#: Codes of a server that does not do its work, whatever it is asked: it, its Keeper or its replicas are away, it starts
+#: or stops, or is full of others' questions. Anything without a code is a connection's failure and one of them.
+AWAY: Final = frozenset(
+    {
+        33,  # CANNOT_READ_ALL_DATA
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        203,  # NO_FREE_CONNECTION
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        225,  # NO_ZOOKEEPER
+        236,  # ABORTED
+        242,  # TABLE_IS_READ_ONLY
+        244,  # UNEXPECTED_ZOOKEEPER_ERROR
+        279,  # ALL_CONNECTION_TRIES_FAILED
+        285,  # TOO_FEW_LIVE_REPLICAS
+        286,  # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
+        289,  # REPLICA_IS_NOT_IN_QUORUM
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        369,  # ALL_REPLICAS_ARE_STALE
+        394,  # QUERY_WAS_CANCELLED
+        425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
+        999,  # KEEPER_EXCEPTION
+        1000,  # POCO_EXCEPTION
     }
 )
 
@@ -49,6 +76,17 @@ def code_of(error: BaseException) -> int | None:
         return code
     found = _CODE.search(str(error))
     return int(found[1]) if found else None
+
+
+def without_answer(error: BaseException) -> bool:
+    """Whether this error of the engine or of its client says that nobody is there to do the work."""
+    code = code_of(error)
+    return not isinstance(error, HubError) and (code is None or code in AWAY)
+
+
+def away(error: HubError) -> bool:
+    """The same of an error that :func:`failure` has made."""
+    return isinstance(error, Retryable) and "code" in error.extra and error.extra["code"] in (None, *AWAY)
 
 
 def failure(error: BaseException, work: Work) -> HubError:

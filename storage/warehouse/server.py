@@ -1,40 +1,24 @@
-"""One connection to a ClickHouse server, over HTTP."""
+"""One connection's worth of a ClickHouse server, over HTTP."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from storage.warehouse.address import Server
-from storage.warehouse.config import WarehouseConfig
+from storage.warehouse.hosts import Hosts
 from storage.warehouse.rows import Rows
 from storage.warehouse.session import ARROW_OUTPUT, Session, Settings, bindable
 
 
 class ServerSession(Session):
-    """One HTTP client of clickhouse-connect, without a server-side session, so that any replica may answer."""
+    """A turn at the server's hosts, without a server-side session, so that any replica may answer."""
 
-    def __init__(self, server: Server, config: WarehouseConfig) -> None:
-        import clickhouse_connect
-
-        self._client = clickhouse_connect.get_client(
-            interface="https" if server.secure else "http",
-            host=server.host,
-            port=server.port,
-            username=server.user,
-            password=server.password,
-            connect_timeout=10,
-            send_receive_timeout=int(config.insert_seconds),
-            tz_mode="aware",
-            autogenerate_session_id=False,
-            dedicated_pool=True,
-        )
-        if server.database != "default":
-            self._client.command(f"CREATE DATABASE IF NOT EXISTS `{server.database}`")
-        self._client.database = server.database
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
 
     def query(self, sql: str, parameters: Mapping[str, Any], settings: Settings) -> Rows:
-        result = self._client.query(sql, parameters=bindable(parameters), settings=dict(settings))
+        values = bindable(parameters)
+        result = self._hosts.call("question", lambda client: client.query(sql, values, settings=dict(settings)))
         return Rows(
             columns=tuple(result.column_names),
             types=tuple(kind.name for kind in result.column_types),
@@ -44,25 +28,27 @@ class ServerSession(Session):
         )
 
     def arrow(self, sql: str, parameters: Mapping[str, Any], settings: Settings) -> pa.Table:
-        body = self._client.raw_query(
-            sql, parameters=bindable(parameters), settings={**ARROW_OUTPUT, **settings}, fmt="ArrowStream"
+        values, output = bindable(parameters), {**ARROW_OUTPUT, **settings}
+        body = self._hosts.call(
+            "question", lambda client: client.raw_query(sql, values, settings=output, fmt="ArrowStream")
         )
         return pa.ipc.open_stream(pa.BufferReader(body)).read_all()
 
     def stream(self, sql: str, parameters: Mapping[str, Any], settings: Settings) -> Iterator[pa.RecordBatch]:
-        body = self._client.raw_stream(
-            sql, parameters=bindable(parameters), settings={**ARROW_OUTPUT, **settings}, fmt="ArrowStream"
+        values, output = bindable(parameters), {**ARROW_OUTPUT, **settings}
+        body = self._hosts.call(
+            "question", lambda client: client.raw_stream(sql, values, settings=output, fmt="ArrowStream")
         )
         with body as source, pa.ipc.open_stream(source) as reader:
             yield from reader
 
     def command(self, sql: str, parameters: Mapping[str, Any], settings: Settings) -> None:
-        self._client.command(sql, parameters=bindable(parameters), settings=dict(settings))
+        values = bindable(parameters)
+        self._hosts.call("work", lambda client: client.command(sql, values, settings=dict(settings)))
 
     def insert(self, table: str, columns: Sequence[str], body: pa.Buffer, settings: Settings) -> None:
-        self._client.raw_insert(
-            table, column_names=columns, insert_block=body.to_pybytes(), settings=dict(settings), fmt="ArrowStream"
-        )
+        block, values = body.to_pybytes(), dict(settings)
+        self._hosts.call("work", lambda client: client.raw_insert(table, columns, block, values, fmt="ArrowStream"))
 
     def close(self) -> None:
-        self._client.close()
+        """Nothing to do: the connections are the hosts'."""

@@ -3,8 +3,12 @@
 import httpx
 import pytest
 
+from core.clock import ManualClock
+from storage.warehouse.client import Warehouse
+from storage.warehouse.failures import failure
+from storage.warehouse.patience import Breaker
 from tests.semantic.naive import NAIVE
-from tests.semantic.rows import Event
+from tests.semantic.rows import NOW, Event
 
 QUESTION = {
     "measures": ["requests", "error_rate", "latency_p95", "cost_usd"],
@@ -31,6 +35,23 @@ async def test_the_question_of_the_contract(acme: httpx.AsyncClient) -> None:
 async def test_answers_are_right(acme: httpx.AsyncClient, events: list[Event]) -> None:
     answer = await acme.post("/v1/query", json={"measures": ["events", "total_tokens"], "time": {"from": "now-4d"}})
     assert answer.json()["rows"] == [[len(events), NAIVE["total_tokens"](events)]]
+
+
+async def test_a_warehouse_that_does_not_answer_is_told_with_when_to_come_again(
+    acme: httpx.AsyncClient, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaker = Breaker(ManualClock(NOW), failures=1, seconds=7)
+
+    def gone(*_: object, **__: object) -> None:
+        with breaker.call():
+            raise failure(ConnectionError("refused"), "query")
+
+    monkeypatch.setattr(warehouse, "query", gone)
+    for number, wait in ((1, "1"), (2, "7")):
+        answer = await acme.post("/v1/query", json={"measures": ["events"], "time": {"from": f"now-{number}d"}})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, wait)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "refused" not in answer.text
 
 
 async def test_catalogue(acme: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """A warehouse of two tenants' events, filled once for all tests of this room."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
@@ -10,6 +11,7 @@ from semantic.sources import warehouse_sources
 from storage.warehouse.client import Warehouse
 from storage.warehouse.migrations import migrate
 from tests.semantic.rows import NOW, Event, as_table, make_events, store
+from tests.servers.clickhouse import RunningServer
 
 
 @pytest.fixture(scope="package")
@@ -18,14 +20,22 @@ def events() -> list[Event]:
     return make_events(seed=7, count=4000)
 
 
-@pytest.fixture(scope="package")
-def warehouse(tmp_path_factory: pytest.TempPathFactory, events: list[Event]) -> Iterator[Warehouse]:
-    folder = tmp_path_factory.mktemp("semantic")
-    with Warehouse(f"chdb:///{folder}") as warehouse:
+@pytest.fixture(scope="package", params=["chdb", "clickhouse"])
+def warehouse(request: pytest.FixtureRequest, events: list[Event]) -> Iterator[Warehouse]:
+    """In both homes: the engine in this process, and a server by HTTP."""
+    with _address(request) as url, Warehouse(url) as warehouse:
         migrate(warehouse)
         first, second = (as_table("acme", half) for half in (events[::2], events[1::2]))
         store(warehouse, [as_table("rival", make_events(seed=8, count=300)), first], behind=[second])
         yield warehouse
+
+
+def _address(request: pytest.FixtureRequest) -> AbstractContextManager[str]:
+    if request.param == "chdb":
+        folders: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        return nullcontext(f"chdb:///{folders.mktemp('semantic')}")
+    server: RunningServer = request.getfixturevalue("clickhouse_front")
+    return server.database()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import ssl
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +26,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from storage.warehouse.client import Warehouse
 from tests.servers.clickhouse_http import PASSWORD, USER, Engine, Handler
 from tests.servers.process import Program, free_ports, listens
 
@@ -152,6 +154,14 @@ class RunningServer:
         """The warehouse URL of a database."""
         return urlunsplit(urlsplit(self._url)._replace(path=f"/{database}"))
 
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a database that nobody else has; it goes afterwards."""
+        name = f"test_{uuid.uuid4().hex}"
+        yield self.url(name)
+        with Warehouse(self.url()) as warehouse:
+            warehouse.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+
 
 class ClickHouseFront(RunningServer):
     """The front in a process of its own; stopped or killed, it starts again on what it has, at one address.
@@ -164,10 +174,15 @@ class ClickHouseFront(RunningServer):
         Of loopback; a free one unless given. The next one takes :meth:`misbehave`.
     certificate
         A PEM file with certificate and key: it speaks TLS, as ``localhost``.
+    zone
+        The server's time zone.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None, certificate: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, port: int | None = None, certificate: Path | None = None, zone: str = "UTC"
+    ) -> None:
         self.folder, self.port, self.certificate = folder, free_ports(2) if port is None else port, certificate
+        self._zone = zone
         folder.mkdir(parents=True, exist_ok=True)
         self._program = Program(folder / "front.log")
         scheme, host = ("clickhouses", "localhost") if certificate else ("clickhouse", "127.0.0.1")
@@ -184,7 +199,7 @@ class ClickHouseFront(RunningServer):
         if self.certificate:
             command += ["--certificate", str(self.certificate)]
         command += ["--control", str(self.port + 1)]
-        environment = {"TZ": "UTC", "PYTHONPATH": str(ROOT), "COVERAGE_PROCESS_START": "", "PYTHONWARNINGS": ""}
+        environment = {"TZ": self._zone, "PYTHONPATH": str(ROOT), "COVERAGE_PROCESS_START": "", "PYTHONWARNINGS": ""}
         self._program.start(command, lambda: listens(self.port), env=environment)
 
     def stop(self) -> None:

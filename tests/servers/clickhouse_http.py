@@ -8,6 +8,7 @@ import hmac
 import io
 import itertools
 import json
+import os
 import re
 import socket
 import zlib
@@ -236,12 +237,12 @@ class Handler(BaseHTTPRequestHandler):
         if body and (squeeze := self._compression(values or {})):
             told["Content-Encoding"] = squeeze.name
             body = squeeze.add(body) + squeeze.end()
-        self._answer(200, body, {"X-ClickHouse-Timezone": "UTC", **told, **(headers or {})})
+        self._answer(200, body, {"X-ClickHouse-Timezone": _zone(values or {}), **told, **(headers or {})})
 
     def _stream(self, first: bytes, rest: Iterable[bytes], values: dict[str, str]) -> None:
         squeeze = self._compression(values)
         self.send_response(200)
-        self.send_header("X-ClickHouse-Timezone", "UTC")
+        self.send_header("X-ClickHouse-Timezone", _zone(values))
         self.send_header("Transfer-Encoding", "chunked")
         if squeeze:
             self.send_header("Content-Encoding", squeeze.name)
@@ -284,6 +285,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
         self.wfile.flush()
+
+
+def _zone(values: dict[str, str]) -> str:
+    return values.get("session_timezone") or os.environ.get("TZ", "UTC")
 
 
 class _Squeeze:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from core.clock import ManualClock
 from storage.warehouse.client import Warehouse
@@ -15,6 +16,8 @@ from storage.warehouse.roller import Roller, RollerConfig
 from storage.warehouse.rollups import ROLLUPS, STAGINGS
 from storage.warehouse.writer import Block
 
+#: A test that asks the embedded engine alone.
+EMBEDDED = pytest.mark.parametrize("empty", ["chdb"], indirect=True, scope="module")
 EVERY_TABLE = (*TENANT_TABLES, *(staging.name for staging in STAGINGS))
 NOW = datetime.now(UTC).replace(microsecond=0)
 

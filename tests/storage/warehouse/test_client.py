@@ -1,4 +1,4 @@
-"""The client over the embedded engine: what is the same over HTTP is in ``tests/contract/test_warehouse.py``."""
+"""The client in both homes, and what is true of the embedded engine alone."""
 
 import subprocess
 import sys
@@ -13,11 +13,12 @@ from storage.warehouse.config import WarehouseConfig
 from storage.warehouse.embedded import engine_options
 from storage.warehouse.failures import code_of, failure
 from storage.warehouse.pool import SessionPool
-from tests.storage.warehouse.rows import events
+from tests.storage.warehouse.rows import EMBEDDED, events
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@EMBEDDED
 def test_the_engine_is_tuned(warehouse: Warehouse) -> None:
     wanted = engine_options(warehouse.config)
     found = dict(
@@ -30,12 +31,14 @@ def test_the_engine_is_tuned(warehouse: Warehouse) -> None:
     assert {"max_server_memory_usage", "mark_cache_size", "background_pool_size"} <= set(found)
 
 
+@EMBEDDED
 def test_the_engine_keeps_no_logs_of_its_own(warehouse: Warehouse) -> None:
     warehouse.query("SELECT 1")
     logs = warehouse.query("SELECT name FROM system.tables WHERE database = 'system' AND engine LIKE '%MergeTree'")
     assert logs.rows == []
 
 
+@EMBEDDED
 def test_another_process_is_told_that_the_folder_is_taken(warehouse: Warehouse) -> None:
     code = (
         "from storage.warehouse.client import Warehouse\n"
@@ -47,11 +50,13 @@ def test_another_process_is_told_that_the_folder_is_taken(warehouse: Warehouse) 
     assert "in use by another process" in done.stdout
 
 
+@EMBEDDED
 def test_this_process_is_told_that_it_has_another_folder_open(warehouse: Warehouse, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="another warehouse folder"):
         Warehouse(f"chdb:///{tmp_path}").open()
 
 
+@EMBEDDED
 def test_databases_of_one_folder_are_apart(warehouse: Warehouse) -> None:
     with Warehouse(f"chdb:///{warehouse.address.path}?database=other", warehouse.config) as other:
         other.command("CREATE TABLE only_here (x UInt8) ENGINE = Memory")
@@ -167,6 +172,7 @@ def test_a_setting_must_have_a_plain_name(warehouse: Warehouse) -> None:
         warehouse.query_arrow("SELECT 1", settings={"max_threads = 1, x": 1})
 
 
+@EMBEDDED
 def test_it_can_be_opened_again(warehouse: Warehouse) -> None:
     again = Warehouse(f"chdb:///{warehouse.address.path}", WarehouseConfig(connections=2))
     again.open()

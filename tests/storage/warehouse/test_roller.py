@@ -15,7 +15,7 @@ from core.errors import Retryable
 from storage.warehouse.client import Warehouse
 from storage.warehouse.roller import UNKNOWN, Roller, RollerConfig
 from storage.warehouse.rollups import ACCURACY, LANE_BITS, LEVELS, MARK, ROLLUPS, STAGINGS, behind, mark
-from tests.storage.warehouse.rows import EVERY_TABLE, NOW, events, numbered, roller, totals
+from tests.storage.warehouse.rows import EMBEDDED, EVERY_TABLE, NOW, events, numbered, roller, totals
 
 CONFIG = RollerConfig(seconds=5, rows=1000, round_rows=300, spread_rows=300, spread_fine_rows=40)
 
@@ -185,6 +185,7 @@ class _Fails:
             raise Retryable("answer lost")
 
 
+@EMBEDDED
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("config", [CONFIG, APART])
 @pytest.mark.parametrize("at", range(1, len(ROLLUPS) + 1))
@@ -336,6 +337,7 @@ def _empty(warehouse: Warehouse) -> None:
 STEPS = st.lists(st.sampled_from(["put 0", "put 1", "late 0", "roll", "restart"]), min_size=1, max_size=14)
 
 
+@EMBEDDED
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_rollup_and_what_is_behind_are_all_events(clean: Warehouse, steps: list[str]) -> None:
@@ -364,6 +366,7 @@ def test_rollup_and_what_is_behind_are_all_events(clean: Warehouse, steps: list[
             assert kept + late == stored
 
 
+@EMBEDDED
 @pytest.mark.slow
 def test_an_answer_is_exact_at_any_moment(warehouse: Warehouse) -> None:
     """While events are stored and folded: the mark that a question reads belongs to the rows that it reads."""
