@@ -201,6 +201,12 @@ class KafkaLog:
         self._started()
         return self._marks.get(key)
 
+    async def marks(self) -> AsyncIterator[Mark]:
+        """Every live mark that this process has seen."""
+        self._started()
+        for mark in self._marks.live():
+            yield mark
+
     async def committed(self, group: str, topic: str, partition: int) -> int | None:
         """The next offset a group will process; None when it has never committed."""
         self._started()

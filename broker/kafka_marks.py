@@ -83,6 +83,11 @@ class MarkIndex:
         mark = self._marks.get(key)
         return mark if mark is not None and mark.expires_at > self._clock.now() else None
 
+    def live(self) -> list[Mark]:
+        """Every live mark."""
+        now = self._clock.now()
+        return [mark for mark in self._marks.values() if mark.expires_at > now]
+
     def add(self, marks: Sequence[Mark]) -> None:
         """Marks that are stored, or were found in the topic."""
         for mark in marks:

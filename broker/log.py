@@ -153,6 +153,10 @@ class Log(Protocol):
         """The live mark of a key, if any."""
         ...
 
+    def marks(self) -> AsyncIterator[Mark]:
+        """Every live mark, in no order; those that come or expire meanwhile may be left out."""
+        ...
+
     async def committed(self, group: str, topic: str, partition: int) -> int | None:
         """The next offset a consumer group will process; None when it has never committed."""
         ...

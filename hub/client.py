@@ -1,5 +1,7 @@
 """The commands' own way to a running hub over HTTP."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -45,6 +47,18 @@ class HubClient:
         """JSON of ``POST path``."""
         return self._call("POST", path, json=body)
 
+    @contextmanager
+    def download(self, path: str) -> Iterator[httpx.Response]:
+        """The answer of ``POST path``, its body still to be read; one that breaks off raises."""
+        try:
+            with self._http.stream("POST", path, timeout=httpx.Timeout(60, read=600)) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refused(answer)
+                yield answer
+        except httpx.HTTPError as error:
+            raise HubError(f"the answer of {self._url} broke off: {error}") from None
+
     def delete(self, path: str) -> Any:
         """JSON of ``DELETE path``, or None."""
         return self._call("DELETE", path)
@@ -56,8 +70,12 @@ class HubClient:
             raise HubError(f"no answer from {self._url}: {error}") from None
         if answer.is_success:
             return answer.json() if answer.content else None
-        try:
-            detail = answer.json()["detail"]
-        except (ValueError, KeyError, TypeError):
-            detail = answer.text[:200]
-        raise HubError(f"{answer.status_code} {detail}")
+        raise _refused(answer)
+
+
+def _refused(answer: httpx.Response) -> HubError:
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = answer.text[:200]
+    return HubError(f"{answer.status_code} {detail}")

@@ -21,13 +21,15 @@ from access.service import Access
 from broker.factory import open_log
 from broker.live import LiveFeed
 from broker.log import Log
-from broker.topics import EVENTS, hub_topics
+from broker.topics import EVENTS
 from core.clock import Clock, SystemClock
 from core.metrics import Metrics
 from core.traces import NO_TRACES, Traces
 from dashboard.pages import router as pages
 from hub import gauges, wiring
 from hub.backlog import Backlog
+from hub.backup.making import Maker, Stores
+from hub.backup.opening import whole
 from hub.disk import DiskWatch
 from hub.following import PulseFollower, WatermarkFollower
 from hub.keeping import Keeping
@@ -69,6 +71,13 @@ _ROUTERS: Final[dict[Role, Sequence[APIRouter]]] = {
     "streams": OPERATION,
     "api": _EVERYTHING,
 }
+
+Calm = Callable[[], contextlib.AbstractAsyncContextManager[None]]
+
+
+def _unhindered() -> contextlib.AbstractAsyncContextManager[None]:
+    """Where nothing rewrites what is stored, nothing has to wait."""
+    return contextlib.nullcontext()
 
 
 def _all(admit: Sequence[Callable[[], None]]) -> None:
@@ -135,6 +144,7 @@ class Hub:
             self._stack.push_async_callback(asyncio.to_thread, traces.stop)
         await self._part("metadata", self.metadata)
         await self.metadata.migrate()
+        await whole(self.metadata, clock)
         access = self._access = Access(self.metadata, clock, wiring.access_config(settings))
         await self._part("access", access)
         log = open_log(settings.broker_url, clock=clock, kafka=wiring.kafka_config(settings))
@@ -145,13 +155,16 @@ class Hub:
         checks: dict[str, Check] = {"process": self._staying, "disk": disk.check}
         lives: dict[str, Check] = {}
         streams = None
+        calm: Calm = _unhindered
         if self.role != "ingest":
             await self._open_warehouse()
         if self.role in ("all", "streams"):
             streams = self._streams(access, log)
             await self._part("rollups", Rolling(self.roller, clock, self.metrics, self.traces))
             await self._part("streams", streams)
-            await self._part("keeping", self._keeping(access, log, streams))
+            keeping = self._keeping(access, log, streams)
+            await self._part("keeping", keeping)
+            calm = keeping.calm
             checks["streams"], lives["streams"] = streams.check, streams.alive
         watermark = streams.watermark if streams is not None else await self._watermark(log)
         layer = None
@@ -192,6 +205,7 @@ class Hub:
             "traces": self.traces,
             "checks": checks,
             "lives": lives,
+            "backup": partial(Maker, Stores(settings, self.metadata, self.warehouse, log, clock), calm),
             "price_table": streams.prices if streams else PriceTable(partial(wiring.tenant_prices, access)),
         }
         gauges.watch(self.metrics, self.role, log, self.live, checks, streams)
@@ -215,10 +229,7 @@ class Hub:
 
     async def _topics(self, log: Log) -> None:
         """Make the hub's topics; a hub that is there already keeps the number of partitions it was created with."""
-        partitions = self.settings.partitions
-        # A broker would drop what is not stored yet; the embedded log keeps that.
-        limit = self.settings.log_retention_bytes // partitions if self.settings.embedded_log else None
-        for topic in hub_topics(partitions, events_bytes=limit, events_hours=self.settings.log_retention_hours):
+        for topic in wiring.topics(self.settings):
             await log.create_topic(topic)
 
     async def _open_warehouse(self) -> None:

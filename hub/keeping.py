@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -105,6 +105,12 @@ class Keeping:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    @contextlib.asynccontextmanager
+    async def calm(self) -> AsyncIterator[None]:
+        """Nothing is changed meanwhile; waits for a change under way."""
+        async with self._looking:
+            yield
 
     async def look(self) -> None:
         """Erase what is left of deleted tenants and, when it is due, bring all tables in line with the retention."""

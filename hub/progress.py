@@ -8,8 +8,8 @@ Progress = Callable[[int, float], None]
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Progress]:
-    """A bar that knows events and share; silent when standard error is no terminal."""
+def progress_bar(title: str, unit: str = "events") -> Iterator[Progress]:
+    """A bar that knows events (or another ``unit``) and share; silent when standard error is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -17,7 +17,7 @@ def progress_bar(title: str) -> Iterator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[events]:,} events"),
+        TextColumn(f"{{task.fields[events]:,}} {unit}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -150,6 +150,11 @@ class Settings(BaseModel):
     otel_sample_ratio: float = Field(
         0.01, ge=0, le=1, description="Share of the requests that are traced, unless their sender has decided."
     )
+    backup_passphrase: SecretStr = Field(
+        SecretStr(""),
+        description="Seals the hub's own keys in backups; the same is needed to restore. Empty: they are in it as they "
+        "are.",
+    )
     query_concurrency: int = Field(4, ge=1, le=256, description="Questions that run at the same time.")
 
     @field_validator("data_key")

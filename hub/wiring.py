@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from access.service import Access, AccessConfig
 from broker.kafka import KafkaLogConfig
+from broker.log import TopicConfig
+from broker.topics import hub_topics
 from core.errors import SettingsError
 from hub.settings import Settings, parse_headers
 from ingest.bridge.bridge import BridgeConfig
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 
 #: Consumer group of the streams, and so the name under which blocks are in the journal: never to be changed.
 GROUP = "llm-hub-streams"
+
+
+def topics(settings: Settings) -> tuple[TopicConfig, ...]:
+    """Every topic of the hub, as large and for as long as it is kept."""
+    # A broker would drop what is not stored yet; the embedded log keeps that.
+    limit = settings.log_retention_bytes // settings.partitions if settings.embedded_log else None
+    return hub_topics(settings.partitions, events_bytes=limit, events_hours=settings.log_retention_hours)
 
 
 def access_config(settings: Settings) -> AccessConfig:

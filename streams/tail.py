@@ -14,7 +14,7 @@ from streams.steps.dedupe import COLUMNS, Deduper, Window
 #: Records read at a time, going backwards.
 _STEP: Final = 256
 #: Clocks of several doors may differ by this much.
-_SLACK_MS: Final = 60_000
+SLACK_MS: Final = 60_000
 
 
 async def read_exactly(log: Log, topic: str, partition: int, first: int, last: int) -> list[Record]:
@@ -33,7 +33,7 @@ async def read_exactly(log: Log, topic: str, partition: int, first: int, last: i
 async def restored(log: Log, record: Record, window: Window) -> Deduper:
     """A deduper that knows the events before a record, as far back as the rule looks."""
     deduper = Deduper(window)
-    since = record.timestamp_ms - window.seconds * 1000 - _SLACK_MS
+    since = record.timestamp_ms - window.seconds * 1000 - SLACK_MS
     pieces: list[pa.Table] = []
     rows, end = 0, record.offset
     earliest, _ = await log.range(record.topic, record.partition)

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from broker.embedded import registry
@@ -16,7 +17,7 @@ from broker.embedded.retention import retain
 from broker.embedded.schema import connect
 from broker.embedded.tail import Tail
 from broker.embedded.topics import create_topic
-from broker.embedded.transaction import Transaction, find_mark
+from broker.embedded.transaction import Transaction, find_mark, marks_after
 from broker.embedded.wakeups import Wakeups
 from broker.embedded.writer import Writer, WriterCounts
 from broker.log import Mark, NewRecord, Position, Record, TopicConfig, as_marks
@@ -179,6 +180,14 @@ class SqliteLog:
         """The live mark of a key, if any."""
         now_ms = int(self._clock.now().timestamp() * 1000)
         return await self._readers.run(lambda connection: find_mark(connection, key, now_ms))
+
+    async def marks(self) -> AsyncIterator[Mark]:
+        """Every live mark, by key."""
+        now_ms, after = int(self._clock.now().timestamp() * 1000), b""
+        while found := await self._readers.run(partial(marks_after, key=after, now_ms=now_ms)):
+            for mark in found:
+                yield mark
+            after = found[-1].key
 
     async def wait(self, positions: Mapping[TopicPartition, int], timeout: float) -> bool:
         """Wait until one of the partitions reaches beyond its offset; False after ``timeout`` seconds."""

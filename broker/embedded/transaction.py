@@ -90,3 +90,16 @@ def find_mark(connection: sqlite3.Connection, key: bytes, now_ms: int) -> Mark |
     if row is None:
         return None
     return Mark(key, row[0], row[1], row[2], datetime.fromtimestamp(row[3] / 1000, UTC))
+
+
+def marks_after(connection: sqlite3.Connection, *, key: bytes, now_ms: int, limit: int = 1000) -> list[Mark]:
+    """The next live marks behind a key, in the order of their keys."""
+    rows = connection.execute(
+        "SELECT key, body_hash, rows, answer, expires_ms FROM marks WHERE key > ? AND expires_ms > ? "
+        "ORDER BY key LIMIT ?",
+        (key, now_ms, limit),
+    ).fetchall()
+    return [
+        Mark(key, body_hash, count, answer, datetime.fromtimestamp(expires / 1000, UTC))
+        for key, body_hash, count, answer, expires in rows
+    ]

@@ -14,6 +14,8 @@ COMMANDS = {
     "replay": "hub.cli.replay",
     "run": "hub.cli.run",
     "migrate": "hub.cli.migrate",
+    "backup": "hub.cli.backup",
+    "restore": "hub.cli.restore",
     "keys": "hub.cli.keys",
     "doctor": "hub.cli.doctor",
     "query": "hub.cli.query",

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from query_api.endpoints import (
     analytics,
     audit,
+    backups,
     events,
     exports,
     health,
@@ -41,5 +42,6 @@ ENDPOINTS: Final[Sequence[APIRouter]] = (
     keys.router,
     users.router,
     audit.router,
+    backups.router,
     *OPERATION,
 )

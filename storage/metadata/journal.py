@@ -6,11 +6,12 @@ block that was finished, while the consumer's offset was not yet committed, must
 bounds: :meth:`BlockJournal.done_through` says how far the stored blocks reach.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import aliased
 
 from core.clock import Clock, SystemClock
 from core.errors import Conflict
@@ -34,8 +35,27 @@ _FIRST_PENDING = (
     .limit(1)
 )
 _FURTHEST = select(func.max(_ROW.last)).where(*_HERE, _ROW.state == _DONE)
+_STANDS = select(_ROW.partition, _ROW.state, _ROW.last, _ROW.position).where(
+    _ROW.group == bindparam("at_group"), _ROW.topic == bindparam("at_topic")
+)
 _BEGIN = insert(_ROW)
-_FINISH = update(_ROW).where(*_HERE, _ROW.first == bindparam("low")).values(state=_DONE)
+_DONE_BEFORE = aliased(_ROW)
+# A block without events has no position of its own: it keeps that of the block before.
+_REACHED = (
+    select(func.max(_DONE_BEFORE.position))
+    .where(
+        _DONE_BEFORE.group == bindparam("at_group"),
+        _DONE_BEFORE.topic == bindparam("at_topic"),
+        _DONE_BEFORE.partition == bindparam("at_partition"),
+        _DONE_BEFORE.state == _DONE,
+    )
+    .scalar_subquery()
+)
+_FINISH = (
+    update(_ROW)
+    .where(*_HERE, _ROW.first == bindparam("low"))
+    .values(state=_DONE, position=func.coalesce(bindparam("reached", type_=BigInteger), _REACHED))
+)
 # Only the furthest finished block is needed: the journal stays a row or two a partition.
 _PRUNE = delete(_ROW).where(*_HERE, _ROW.state == _DONE, _ROW.last < bindparam("high"))
 
@@ -54,6 +74,25 @@ class Block:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How far a partition is stored, all of one moment.
+
+    Parameters
+    ----------
+    last
+        Highest offset of a finished block; −1 where there is none.
+    position
+        Highest position of the events of finished blocks; None where no block has said so yet.
+    pending
+        Highest offset of a block that was begun and not finished; None where there is none.
+    """
+
+    last: int = -1
+    position: int | None = None
+    pending: int | None = None
+
+
 class BlockJournal(Protocol):
     """Blocking and thread-safe; every call is durable (fsync) when it returns. One writer a partition."""
 
@@ -66,8 +105,8 @@ class BlockJournal(Protocol):
         """
         ...
 
-    def finish(self, block: Block) -> None:
-        """Note that the block is stored, in all its tables. Idempotent."""
+    def finish(self, block: Block, position: int | None = None) -> None:
+        """Note that the block is stored, in all its tables, its events up to ``position``. Idempotent."""
         ...
 
     def pending(self, group: str, topic: str, partition: int) -> Block | None:
@@ -76,6 +115,10 @@ class BlockJournal(Protocol):
 
     def done_through(self, group: str, topic: str, partition: int) -> int | None:
         """The highest offset of a finished block: records up to it are stored, skip them. ``None``: none is."""
+        ...
+
+    def stands(self, group: str, topic: str) -> dict[int, Stand]:
+        """How far every partition of a topic is, by number; those that nothing was begun of are left out."""
         ...
 
     def close(self) -> None:
@@ -120,10 +163,10 @@ class SqlBlockJournal:
             )
         return there
 
-    def finish(self, block: Block) -> None:
+    def finish(self, block: Block, position: int | None = None) -> None:
         here = _at(block.group, block.topic, block.partition)
         with self._engine.begin() as connection:
-            connection.execute(_FINISH, {**here, "low": block.first})
+            connection.execute(_FINISH, {**here, "low": block.first, "reached": position})
             connection.execute(_PRUNE, {**here, "high": block.last})
 
     def pending(self, group: str, topic: str, partition: int) -> Block | None:
@@ -133,6 +176,18 @@ class SqlBlockJournal:
     def done_through(self, group: str, topic: str, partition: int) -> int | None:
         with self._reader.begin() as connection:
             return connection.execute(_FURTHEST, _at(group, topic, partition)).scalar_one_or_none()
+
+    def stands(self, group: str, topic: str) -> dict[int, Stand]:
+        found: dict[int, Stand] = {}
+        with self._reader.begin() as connection:
+            for partition, state, last, position in connection.execute(_STANDS, {"at_group": group, "at_topic": topic}):
+                known = found.get(partition, Stand())
+                if state == _DONE and last >= known.last:
+                    known = replace(known, last=last, position=position)
+                elif state == _PENDING:
+                    known = replace(known, pending=max(last, known.pending or 0))
+                found[partition] = known
+        return found
 
     def close(self) -> None:
         self._engine.dispose()

@@ -178,6 +178,16 @@ class JournalBlock(Base):
     token: Mapped[str] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+    position: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Job(Base):
+    """Long work that is under way, so that whoever finds it unfinished goes on with it (see ``jobs.py``)."""
+
+    __tablename__ = "jobs"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    detail: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
 
 
 class HeldObservation(Base):

@@ -48,7 +48,7 @@ class Journal(Protocol):
 
     def begin(self, group: str, topic: str, partition: int, first: int, last: int, token: str) -> "JournalBlock": ...
 
-    def finish(self, block: "JournalBlock") -> None: ...
+    def finish(self, block: "JournalBlock", position: int | None = None) -> None: ...
 
     def pending(self, group: str, topic: str, partition: int) -> "JournalBlock | None": ...
 
@@ -156,7 +156,7 @@ class BlockWriter:
         for number, (part, position) in enumerate(zip(parts, positions, strict=True)):
             numbered = part.append_column("position", pa.repeat(pa.scalar(position, pa.uint64()), part.num_rows))
             self._warehouse.insert("events", numbered, f"{entry.token}/events/{number}")
-        self._journal.finish(entry)
+        self._journal.finish(entry, positions[-1] if parts else None)
         if parts:
             self._positions.stored(block.partition, positions[-1], block.events.num_rows, low)
         if self._stored is not None:

@@ -173,6 +173,15 @@ async def test_several_marks_and_a_mark_without_records(log: Log, topic: str) ->
         assert found.rows == mark.rows
 
 
+async def test_all_live_marks_can_be_listed(log: Log, topic: str) -> None:
+    await log.create_topic(TopicConfig(topic))
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    live = [Mark(f"{topic}.{n:04}".encode(), b"h", n, b"a", SOON) for n in range(1100)]
+    await log.append([], [*live, Mark(f"{topic}.gone".encode(), b"h", 1, b"", past)])
+    found = {mark.key: mark.rows for mark in [one async for one in log.marks()] if mark.key.startswith(topic.encode())}
+    assert found == {mark.key: mark.rows for mark in live}
+
+
 async def test_an_expired_mark_is_as_if_it_had_never_been(log: Log, topic: str) -> None:
     await log.create_topic(TopicConfig(topic))
     mark = Mark(topic.encode(), b"old", 1, b"", datetime.now(UTC) - timedelta(seconds=1))

@@ -169,6 +169,7 @@ RECIPES: dict[tuple[str, str], list[Try]] = {
     ("POST", "/v1/users/{user_id}/sign-in-link"): [Try("/v1/users/{user}/sign-in-link", body={})],
     ("GET", "/v1/audit"): [Try(), Try(query={"tenant": OWNER})],
     ("GET", "/v1/audit/verify"): [Try()],
+    ("POST", "/v1/admin/backup"): [Try(), Try(query={"tenant": OWNER})],
 }
 #: Tried in a test of its own: it never ends.
 ENDLESS = ("GET", "/v1/live")

@@ -75,9 +75,9 @@ class DyingJournal(SqlBlockJournal):
         self.killer.at("begun")
         return entry
 
-    def finish(self, block: Any) -> None:
+    def finish(self, block: Any, position: int | None = None) -> None:
         self.killer.at("finish")
-        super().finish(block)
+        super().finish(block, position)
         self.killer.at("finished")
 
 
