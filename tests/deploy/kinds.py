@@ -37,8 +37,20 @@ _LISTENER: Final = _object(
     port={"type": "integer", "minimum": 9092},
     type={"enum": ["internal", "route", "loadbalancer", "nodeport", "ingress", "cluster-ip"]},
     tls={"type": "boolean"},
+    authentication=_object("type", type={"enum": ["tls", "scram-sha-512", "oauth", "custom"]}),
     networkPolicyPeers=_list(_object(podSelector=_ANY, namespaceSelector=_ANY, ipBlock=_ANY)),
 )
+_ACCESS: Final = {
+    "tls": _object(
+        trustedCertificates={"type": "array", "items": _object("secretName", secretName=_STRING, certificate=_STRING)}
+    ),
+    "authentication": _object(
+        "type",
+        type={"enum": ["tls", "scram-sha-256", "scram-sha-512", "plain", "custom"]},
+        username=_STRING,
+        passwordSecret=_object("secretName password", secretName=_STRING, password=_STRING),
+    ),
+}
 _CONNECTOR: Final = _object(tasksMax=_COUNT, config=_CONFIG)
 _TEMPLATES: Final = _object(podTemplate=_STRING, dataVolumeClaimTemplate=_STRING)
 _POD: Final = _object(
@@ -61,6 +73,10 @@ SPECS: Final[dict[tuple[str, str], dict[str, Any]]] = {
             config=_CONFIG,
             rack=_object("topologyKey", topologyKey=_STRING),
         ),
+        entityOperator=_object(userOperator=_ANY, topicOperator=_ANY),
+    ),
+    ("kafka.strimzi.io/v1", "KafkaUser"): _object(
+        authentication=_object("type", type={"enum": ["tls", "tls-external", "scram-sha-512"]}), authorization=_ANY
     ),
     ("kafka.strimzi.io/v1", "KafkaNodePool"): _object(
         "replicas roles storage",
@@ -83,11 +99,12 @@ SPECS: Final[dict[tuple[str, str], dict[str, Any]]] = {
             offsetStorageTopic=_STRING,
             statusStorageTopic=_STRING,
             config=_CONFIG,
+            **_ACCESS,
         ),
         mirrors=_list(
             _object(
                 "source",
-                source=_object("alias bootstrapServers", alias=_STRING, bootstrapServers=_STRING),
+                source=_object("alias bootstrapServers", alias=_STRING, bootstrapServers=_STRING, **_ACCESS),
                 topicsPattern=_STRING,
                 sourceConnector=_CONNECTOR,
             )

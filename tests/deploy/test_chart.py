@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema
 import kubernetes_validate
@@ -161,11 +162,35 @@ def test_no_secret_is_in_a_config_map_or_a_pod(objects: list[Object]) -> None:
     secret = {f"LLM_HUB_{name.upper()}" for name in secret_settings() - {"broker_url"}}
     for one in of_kind(objects, "ConfigMap"):
         assert not secret & set(one["data"] or {})
-    assert "@" not in settings_of(objects).get("LLM_HUB_BROKER_URL", "")
     for _, template in pods(objects):
         for variable in template["spec"]["containers"][0].get("env", ()):
             plain = "value" in variable and "$(" not in variable["value"]
             assert not (variable["name"] in secret and plain), variable["name"]
+
+
+def test_kafka_is_reached_as_its_address_says(objects: list[Object]) -> None:
+    addresses = set()
+    for owner, template in pods(objects):
+        container = template["spec"]["containers"][0]
+        variables = {one["name"]: one.get("value") for one in container.get("env", ())}
+        if "LLM_HUB_BROKER_URL" not in variables:
+            assert owner["kind"] in ("StatefulSet", "CronJob")
+            continue
+        addresses.add(variables["LLM_HUB_BROKER_URL"])
+        url = urlsplit(variables["LLM_HUB_BROKER_URL"])
+        said = dict(parse_qsl(url.query))
+        assert url.scheme == "kafka"
+        assert ("$(KAFKA_PASSWORD)" in url.netloc) == said.get("security", "").startswith("sasl_")
+        assert ("KAFKA_PASSWORD" in variables) == ("@" in url.netloc)
+        files = {mount["mountPath"] + "/ca.crt" for mount in container["volumeMounts"] if mount["name"] == "kafka-ca"}
+        assert files == ({said["ca"]} if "ca" in said else set())
+    for scaler in of_kind(objects, "ScaledObject"):
+        trigger, triggers = scaler["spec"]["triggers"][0], of_kind(objects, "TriggerAuthentication")
+        assert trigger.get("authenticationRef", {}).get("name") in {
+            None,
+            *(one["metadata"]["name"] for one in triggers),
+        }
+        assert all(trigger["metadata"]["bootstrapServers"] in address for address in addresses)
 
 
 def test_pods_are_confined(objects: list[Object]) -> None:

@@ -51,9 +51,53 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{- /* How Kafka is reached and who asks. */ -}}
+{{- define "hub.kafka" -}}
+{{- $name := include "hub.fullname" . -}}
+{{- $own := .Values.kafka.security -}}
+{{- if eq .Values.kafka.source "strimzi" -}}
+{{- $own = dict "tls" true "mechanism" "SCRAM-SHA-512" "user" (printf "%s-kafka" $name) "passwordSecret" (printf "%s-kafka" $name) -}}
+{{- $own = merge $own (dict "passwordKey" "password" "caSecret" (printf "%s-cluster-ca-cert" $name) "caKey" "ca.crt") -}}
+{{- end -}}
+{{- $options := list -}}
+{{- if $own.user -}}
+{{- $options = append $options (printf "security=%s" (ternary "sasl_ssl" "sasl_plaintext" $own.tls)) -}}
+{{- $options = append $options (printf "mechanism=%s" $own.mechanism) -}}
+{{- else if $own.tls -}}
+{{- $options = append $options "security=ssl" -}}
+{{- end -}}
+{{- if and $own.tls $own.caSecret -}}
+{{- $options = append $options "ca=/etc/llm-hub/kafka/ca.crt" -}}
+{{- end -}}
+{{- $url := printf "kafka://%s%s" (ternary (printf "%s:$(KAFKA_PASSWORD)@" $own.user) "" (ne $own.user "")) (include "hub.bootstrapServers" .) -}}
+{{- if $options -}}
+{{- $url = printf "%s?%s" $url (join "&" $options) -}}
+{{- end -}}
+{{- $secret := $own.passwordSecret | default (include "hub.secretName" .) -}}
+{{- merge (dict "url" $url "passwordSecret" $secret) $own | toYaml -}}
+{{- end -}}
+
+{{- /* How MirrorMaker is let in. */ -}}
+{{- define "hub.mirrorAccess" -}}
+{{- if .tls }}
+tls:
+  trustedCertificates:
+    {{- if .caSecret }}
+    - {secretName: {{ .caSecret }}, certificate: {{ .caKey }}}
+    {{- else }} []
+    {{- end }}
+{{- end }}
+{{- if .user }}
+authentication:
+  type: {{ lower .mechanism }}
+  username: {{ .user }}
+  passwordSecret: {secretName: {{ .passwordSecret }}, password: {{ .passwordKey }}}
+{{- end }}
+{{- end -}}
+
 {{- define "hub.bootstrapServers" -}}
 {{- if eq .Values.kafka.source "strimzi" -}}
-{{ include "hub.fullname" . }}-kafka-bootstrap:9092
+{{ include "hub.fullname" . }}-kafka-bootstrap:9093
 {{- else -}}
 {{ required "kafka.bootstrapServers: mode scaled with an external Kafka needs host:port,host:port" .Values.kafka.bootstrapServers }}
 {{- end -}}
@@ -110,12 +154,37 @@ envFrom:
   {{- end }}
 {{- end -}}
 
-{{- define "hub.warehouseEnv" -}}
-{{- if and (eq .Values.mode "scaled") (eq .Values.clickhouse.source "altinity") }}
+{{- /* Where a role finds log and warehouse; a password is put into the address by the kubelet. */ -}}
+{{- define "hub.storesEnv" -}}
+{{- $kafka := include "hub.kafka" . | fromYaml }}
+{{- if $kafka.user }}
+- {name: KAFKA_USER, value: {{ $kafka.user }}}
+- name: KAFKA_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ $kafka.passwordSecret }}, key: {{ $kafka.passwordKey }}}}
+{{- end }}
+- name: LLM_HUB_BROKER_URL
+  value: {{ $kafka.url | quote }}
+{{- if eq .Values.clickhouse.source "altinity" }}
 - name: CLICKHOUSE_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "hub.secretName" . }}, key: {{ .Values.clickhouse.altinity.passwordKey }}}}
 - name: LLM_HUB_WAREHOUSE_URL
   value: clickhouse://llm_hub:$(CLICKHOUSE_PASSWORD)@clickhouse-{{ include "hub.fullname" . }}:8123/llm_hub
+{{- end }}
+{{- end -}}
+
+{{- /* The certificates of those who signed Kafka's, for roles. */ -}}
+{{- define "hub.kafkaMount" -}}
+{{- $kafka := include "hub.kafka" . | fromYaml }}
+{{- if and $kafka.tls $kafka.caSecret }}
+- {name: kafka-ca, mountPath: /etc/llm-hub/kafka, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "hub.kafkaVolume" -}}
+{{- $kafka := include "hub.kafka" . | fromYaml }}
+{{- if and $kafka.tls $kafka.caSecret }}
+- name: kafka-ca
+  secret: {secretName: {{ $kafka.caSecret }}, items: [{key: {{ $kafka.caKey }}, path: ca.crt}]}
 {{- end }}
 {{- end -}}
 
