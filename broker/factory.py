@@ -1,12 +1,13 @@
 """From a broker URL to the log, and to what Faust is told."""
 
-from urllib.parse import urlsplit
+from typing import Any
 
 from broker.embedded.config import SqliteLogConfig
 from broker.embedded.log import SqliteLog
 from broker.embedded.transport import register
 from broker.embedded.url import FORMS, sqlite_path
 from broker.kafka import KafkaLog, KafkaLogConfig
+from broker.kafka_address import parse_address
 from broker.log import Log
 from core.clock import Clock
 from core.errors import SettingsError
@@ -20,7 +21,8 @@ def open_log(
     Parameters
     ----------
     url
-        ``sqlite:///relative/path`` or ``sqlite:////absolute/path`` as in SQLAlchemy, or ``kafka://host:port,…``.
+        ``sqlite:///relative/path`` or ``sqlite:////absolute/path`` as in SQLAlchemy, or ``kafka://host:port,…``
+        (see :func:`broker.kafka_address.parse_address`).
     clock
         Given to the log.
     config
@@ -35,7 +37,7 @@ def open_log(
     """
     if scheme_of(url) == "sqlite":
         return SqliteLog(sqlite_path(url), clock, config)
-    return KafkaLog(kafka_servers(url), clock, kafka)
+    return KafkaLog(parse_address(url), clock, kafka)
 
 
 def faust_broker_url(url: str) -> str:
@@ -50,7 +52,22 @@ def faust_broker_url(url: str) -> str:
         sqlite_path(url)
         register()
         return url
-    return ";".join(f"kafka://{server}" for server in kafka_servers(url))
+    return ";".join(f"kafka://{server}" for server in parse_address(url).servers)
+
+
+def faust_credentials(url: str) -> Any:
+    """What Faust is told besides the URL: ``faust.SASLCredentials``, ``faust.SSLCredentials`` or None."""
+    if scheme_of(url) == "sqlite":
+        return None
+    from faust.auth import SASLCredentials, SSLCredentials
+
+    address = parse_address(url)
+    if address.sasl:
+        return SASLCredentials(
+            username=address.user, password=address.password, ssl_context=address.tls(), mechanism=address.mechanism
+        )
+    context = address.tls()
+    return None if context is None else SSLCredentials(context)
 
 
 def scheme_of(url: str) -> str:
@@ -59,28 +76,3 @@ def scheme_of(url: str) -> str:
     if not separator or scheme not in ("sqlite", "kafka"):
         raise SettingsError(f"The broker URL must be {FORMS}.")
     return scheme
-
-
-def kafka_servers(url: str) -> list[str]:
-    """The ``host:port`` pairs of a ``kafka:`` URL; the port is 9092 where missing.
-
-    Examples
-    --------
-    >>> kafka_servers("kafka://a:9093,b")
-    ['a:9093', 'b:9092']
-    """
-    rest = url.removeprefix("kafka://")
-    if rest == url or not rest or any(mark in rest for mark in "/?#@ "):
-        raise SettingsError(f"The broker URL must be {FORMS}.")
-    return [_host_and_port(server) for server in rest.split(",")]
-
-
-def _host_and_port(server: str) -> str:
-    try:
-        parts = urlsplit(f"//{server}")
-        host, port = parts.hostname, parts.port or 9092
-    except ValueError:
-        host, port = None, 0
-    if not host:
-        raise SettingsError(f"{server!r} in the broker URL is no host:port; it must be {FORMS}.")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,8 +1,7 @@
 """The log on Apache Kafka: :class:`KafkaLog`."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError  # type: ignore[import-untyped]
 
+from broker.kafka_address import KafkaAddress
 from broker.kafka_admin import KafkaAdmin
 from broker.kafka_marks import MARKS, MarkIndex, encode_mark
+from broker.kafka_producer import Appends, Message, Producer
 from broker.kafka_reader import KafkaReader
-from broker.log import Mark, NewRecord, Position, Record, TopicConfig, as_marks
+from broker.log import LogHealth, Mark, NewRecord, Position, Record, TopicConfig, as_marks
 from core.clock import Clock
 from core.errors import NotFound, Retryable, SlowDown, TooLarge
 
@@ -35,7 +36,9 @@ class KafkaLogConfig:
     replication
         Of topics that the hub creates; -1 as the brokers see fit.
     timeout_s
-        How long the brokers may take to answer.
+        How long the brokers may take to answer a single question.
+    patience_s
+        How long an append is waited for.
     """
 
     queue_bytes: int = 256 << 20
@@ -43,6 +46,7 @@ class KafkaLogConfig:
     batch_bytes: int = 1 << 20
     replication: int = -1
     timeout_s: float = 30.0
+    patience_s: float = 5.0
 
 
 class KafkaLog:
@@ -55,22 +59,23 @@ class KafkaLog:
 
     Parameters
     ----------
-    servers
-        ``host:port`` of some brokers.
+    address
+        Brokers and credentials.
     clock
         Stamps records and expires marks.
     config
         Sizes and times.
     """
 
-    def __init__(self, servers: Sequence[str], clock: Clock, config: KafkaLogConfig | None = None) -> None:
+    def __init__(self, address: KafkaAddress, clock: Clock, config: KafkaLogConfig | None = None) -> None:
         self.config = config or KafkaLogConfig()
-        self._clock = clock
-        self._admin = KafkaAdmin(servers, self.config.timeout_s)
-        self._reader = KafkaReader(servers, self.config.record_bytes)
-        self._marks = MarkIndex(servers, clock)
-        self._servers = list(servers)
-        self._producer: Any = None
+        self._address, self._clock = address, clock
+        self._admin = KafkaAdmin(address, self.config.timeout_s)
+        self._reader = KafkaReader(address, self.config.record_bytes)
+        self._marks = MarkIndex(address, clock)
+        self._producer = Producer(self._new_producer, self.config.patience_s)
+        self._appends = Appends(clock, self.config.patience_s)
+        self._open = False
         self._queued = 0
 
     @property
@@ -81,45 +86,51 @@ class KafkaLog:
     @property
     def connections(self) -> int:
         """Open connections of the producer to brokers."""
-        # aiokafka has no public way to tell
-        clients = () if self._producer is None else self._producer.client._conns.values()  # noqa: SLF001
-        return sum(client.connected() for client in clients)
+        return self._producer.connections
+
+    def check(self) -> LogHealth:
+        """How it is now; never waits."""
+        if waited := self._appends.stalled_s:
+            return LogHealth("disconnected", f"Kafka has not answered for {waited:.0f} s")
+        return self._marks.check()
 
     async def start(self) -> None:
         """Connect, and load the marks."""
-        if self._producer is not None:
+        if self._open:
             return
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+        with _down():
+            try:
+                await self._producer.start()
+                await self._admin.start()
+                await self._admin.create(MARKS, self.config.replication, self.config.record_bytes)
+                await self._marks.start()
+            except BaseException:
+                await self._disconnect()
+                raise
+        self._open = True
+
+    async def stop(self) -> None:
+        """Send what was accepted, then disconnect."""
+        if self._open:
+            self._open = False
+            await self._appends.finish(self.config.patience_s)
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        await self._producer.stop()
+        await self._marks.stop()
+        await self._reader.stop()
+        await self._admin.stop()
+
+    def _new_producer(self) -> Any:
+        return AIOKafkaProducer(
+            **self._address.options(),
             acks="all",
             enable_idempotence=True,
             max_request_size=self.config.record_bytes + (1 << 20),
             max_batch_size=self.config.batch_bytes,
             request_timeout_ms=int(self.config.timeout_s * 1000),
         )
-        with _down():
-            try:
-                await producer.start()
-                await self._admin.start()
-                await self._admin.create(MARKS, self.config.replication, self.config.record_bytes)
-                await self._marks.start()
-            except BaseException:
-                await self._stop(producer)
-                raise
-        self._producer = producer
-
-    async def stop(self) -> None:
-        """Send what was accepted, then disconnect."""
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
-            await self._stop(producer)
-
-    async def _stop(self, producer: Any) -> None:
-        with suppress(KafkaError):
-            await producer.stop()
-        await self._marks.stop()
-        await self._reader.stop()
-        await self._admin.stop()
 
     async def create_topic(self, topic: TopicConfig) -> None:
         """Create a topic or renew its retention."""
@@ -132,17 +143,25 @@ class KafkaLog:
         return self._admin.partitions(topic)
 
     async def append(self, records: Sequence[NewRecord], mark: Mark | Sequence[Mark] | None = None) -> list[Position]:
-        """Append; returns when every in-sync replica has everything, the marks too."""
-        producer, marks, size = self._started(), as_marks(mark), self._check(records)
+        """Append; returns when every in-sync replica has everything, the marks too.
+
+        Raises ``Retryable`` when that takes longer than ``patience_s``: the records are still on their way then, and
+        count as queued. Until they have arrived others are refused at once.
+        """
+        self._started()
+        marks, size = as_marks(mark), self._check(records)
+        self._appends.admit()
         if self._queued and self._queued + size > self.config.queue_bytes:
             raise SlowDown(f"{self._queued} bytes are on their way to Kafka; nothing was kept.")
-        with self._marks.reserve(marks):
-            self._queued += size
-            try:
-                with _down():
-                    return await self._send(producer, records, marks)
-            finally:
-                self._queued -= size
+        self._queued += size
+        return await self._appends.wait_for(self._append(records, marks, size))
+
+    async def _append(self, records: Sequence[NewRecord], marks: Sequence[Mark], size: int) -> list[Position]:
+        try:
+            with self._marks.reserve(marks), _down():
+                return await self._send(records, marks)
+        finally:
+            self._queued -= size
 
     def _check(self, records: Sequence[NewRecord]) -> int:
         size = 0
@@ -159,13 +178,12 @@ class KafkaLog:
         if not 0 <= partition < count:
             raise NotFound(f"Topic {topic!r} has the partitions 0 to {count - 1}, not {partition}.")
 
-    async def _send(self, producer: Any, records: Sequence[NewRecord], marks: Sequence[Mark]) -> list[Position]:
+    async def _send(self, records: Sequence[NewRecord], marks: Sequence[Mark]) -> list[Position]:
         now_ms = int(self._clock.now().timestamp() * 1000)
-        sent = [await _send_one(producer, record, now_ms) for record in records]
-        done = await asyncio.gather(*sent)
-        sent = [await producer.send(MARKS.name, encode_mark(mark), mark.key, 0) for mark in marks]
-        await asyncio.gather(*sent)
-        self._marks.add(marks)
+        done = await self._producer.send([_message(record, now_ms) for record in records])
+        if marks:
+            await self._producer.send([(MARKS.name, encode_mark(mark), mark.key, 0) for mark in marks])
+            self._marks.add(marks)
         return [Position(at.topic, at.partition, at.offset) for at in done]
 
     async def read(
@@ -213,10 +231,9 @@ class KafkaLog:
         with _down():
             return await self._admin.committed(group, topic, partition)
 
-    def _started(self) -> Any:
-        if self._producer is None:
+    def _started(self) -> None:
+        if not self._open:
             raise Retryable("The log on Kafka is not open.")
-        return self._producer
 
 
 @contextmanager
@@ -230,9 +247,6 @@ def _down() -> Iterator[None]:
         raise Retryable(f"Kafka cannot be reached or refused ({error!r}).") from error
 
 
-async def _send_one(producer: Any, record: NewRecord, now_ms: int) -> "asyncio.Future[Any]":
+def _message(record: NewRecord, now_ms: int) -> Message:
     stamp = now_ms if record.timestamp_ms is None else record.timestamp_ms
-    future: asyncio.Future[Any] = await producer.send(
-        record.topic, record.value, record.key, record.partition, stamp, list(record.headers)
-    )
-    return future
+    return record.topic, record.value, record.key, record.partition, stamp, list(record.headers)

@@ -16,6 +16,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     for_code,
 )
 
+from broker.kafka_address import KafkaAddress
 from broker.log import TopicConfig
 from core.errors import NotFound, SettingsError
 
@@ -25,14 +26,14 @@ _COORDINATOR_RETRY = 0.2
 class KafkaAdmin:
     """What the log needs of Kafka's administration. Raises aiokafka's own errors beside the hub's."""
 
-    def __init__(self, servers: Sequence[str], timeout_s: float) -> None:
-        self._servers, self._timeout_ms = list(servers), int(timeout_s * 1000)
+    def __init__(self, address: KafkaAddress, timeout_s: float) -> None:
+        self._address, self._timeout_ms = address, int(timeout_s * 1000)
         self._client: Any = None
         self._partitions: dict[str, int] = {}
 
     async def start(self) -> None:
         """Connect and learn the topics there are."""
-        self._client = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=self._timeout_ms)
+        self._client = AIOKafkaAdminClient(**self._address.options(), request_timeout_ms=self._timeout_ms)
         await self._client.start()
         await self._learn(None)
 

@@ -1,12 +1,12 @@
 """Reading Kafka by offset, without a consumer group."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 
+from broker.kafka_address import KafkaAddress
 from broker.log import Record
 
 _POLL_MS = 500
@@ -46,8 +46,8 @@ class _PartitionReader:
 class KafkaReader:
     """Reads any partition at any offset; keeps one consumer for each partition it has been asked about."""
 
-    def __init__(self, servers: Sequence[str], record_bytes: int) -> None:
-        self._servers, self._record_bytes = list(servers), record_bytes
+    def __init__(self, address: KafkaAddress, record_bytes: int) -> None:
+        self._address, self._record_bytes = address, record_bytes
         self._readers: dict[tuple[str, int], _PartitionReader] = {}
         self._opening = asyncio.Lock()
 
@@ -81,7 +81,7 @@ class KafkaReader:
 
     async def _open(self, tp: Any) -> _PartitionReader:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **self._address.options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=self._record_bytes,

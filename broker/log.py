@@ -72,6 +72,19 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class LogHealth:
+    """How a log is: ``running``, ``disconnected`` (it goes on by itself) or ``failed``."""
+
+    state: str = "running"
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong with the hub: the doors tell of brokers that are away."""
+        return self.state != "failed"
+
+
+@dataclass(frozen=True, slots=True)
 class TopicConfig:
     """A topic. The number of partitions is fixed when it is created.
 
@@ -113,6 +126,10 @@ class Log(Protocol):
 
     async def stop(self) -> None:
         """Make durable what was accepted, then release everything."""
+        ...
+
+    def check(self) -> LogHealth:
+        """How it is now; never waits."""
         ...
 
     async def create_topic(self, topic: TopicConfig) -> None:

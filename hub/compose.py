@@ -152,7 +152,7 @@ class Hub:
         await self._topics(log)
         disk = DiskWatch(settings.data_dir, settings.min_free_disk_mb << 20, clock, self.metrics)
         await self._part("disk watch", disk)
-        checks: dict[str, Check] = {"process": self._staying, "disk": disk.check}
+        checks: dict[str, Check] = {"process": self._staying, "log": log.check, "disk": disk.check}
         lives: dict[str, Check] = {}
         streams = None
         calm: Calm = _unhindered

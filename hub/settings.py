@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from broker.kafka_address import parse_address
 from core.errors import SettingsError
-from ingest.bridge.topics import parse_servers, parse_topics
+from ingest.bridge.topics import parse_topics
 from ingest.scrape.targets import parse_targets
 
 PREFIX = "LLM_HUB_"
@@ -33,12 +34,21 @@ class Settings(BaseModel):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     broker_url: str = Field(
-        "", description="`sqlite:////absolute/log.db` or `kafka://host:port,…`; default in data_dir."
+        "",
+        repr=False,
+        description="`sqlite:////absolute/log.db` or `kafka://[user:password@]host:port,…[?security=…]` (see the user "
+        "guide); default in data_dir.",
     )
     warehouse_url: str = Field(
-        "", description="`chdb:////absolute/dir` or `clickhouse://user:password@host:8123/db`; default in data_dir."
+        "",
+        repr=False,
+        description="`chdb:////absolute/dir` or `clickhouse://user:password@host:8123/db`; default in data_dir.",
     )
-    database_url: str = Field("", description="SQLAlchemy URL of the metadata; default SQLite in data_dir.")
+    database_url: str = Field(
+        "",
+        repr=False,
+        description="SQLAlchemy URL of the metadata, SQLite or `postgresql://…`; default SQLite in data_dir.",
+    )
     data_key: SecretStr = Field(
         SecretStr(""),
         description="The hub's own key, 64 hex digits (`openssl rand -hex 32`), the same in all processes of a hub; "
@@ -116,7 +126,8 @@ class Settings(BaseModel):
     scrape_timeout_s: float = Field(5.0, gt=0, le=60, description="How long an answer may take.")
     bridge_url: str = Field(
         "",
-        description="`kafka://host:port,…` where modules write events to topics of their own.",
+        repr=False,
+        description="`kafka://host:port,…`, as broker_url, where modules write events to topics of their own.",
     )
     bridge_topics: str = Field(
         "",
@@ -219,7 +230,10 @@ class Settings(BaseModel):
     @classmethod
     def _bridge(cls, text: str) -> str:
         if text:
-            parse_servers(text)
+            try:
+                parse_address(text)
+            except SettingsError as error:
+                raise ValueError(error.detail) from None
         return text
 
     @model_validator(mode="after")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from access.service import Access, AccessConfig
 from broker.kafka import KafkaLogConfig
+from broker.kafka_address import parse_address
 from broker.log import TopicConfig
 from broker.topics import hub_topics
 from core.errors import SettingsError
 from hub.settings import Settings, parse_headers
 from ingest.bridge.bridge import BridgeConfig
-from ingest.bridge.topics import parse_servers, parse_topics
+from ingest.bridge.topics import parse_topics
 from ingest.limits import Limits
 from ingest.scrape.scraper import ScrapeConfig
 from ingest.scrape.targets import parse_targets
@@ -105,7 +106,7 @@ def bridge_config(settings: Settings) -> BridgeConfig:
     """Which topics of modules are read, and where."""
     if not settings.bridge_url:
         return BridgeConfig()
-    return BridgeConfig(parse_servers(settings.bridge_url), parse_topics(settings.bridge_topics))
+    return BridgeConfig(parse_address(settings.bridge_url), parse_topics(settings.bridge_topics))
 
 
 def scrape_config(settings: Settings) -> ScrapeConfig:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import faust
 
 from broker.blocks import BlockLimits
-from broker.factory import faust_broker_url
+from broker.factory import faust_broker_url, faust_credentials
 from broker.faust_blocks import Blocks, blocks_topic
 from broker.topics import EVENTS
 from core.clock import Clock
@@ -22,6 +22,7 @@ def build_app(config: StreamsConfig, handler: BlockHandler, clock: Clock, metric
     app = faust.App(
         config.group,
         broker=faust_broker_url(config.broker_url),
+        broker_credentials=faust_credentials(config.broker_url),
         store="memory://",
         datadir=str(config.data_dir / "faust"),
         web_enabled=False,

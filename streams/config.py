@@ -42,7 +42,7 @@ class StreamsConfig:
         How often lag and watermark are looked at.
     """
 
-    broker_url: str
+    broker_url: str = field(repr=False)
     group: str = "llm-hub-streams"
     partitions: int = 1
     data_dir: Path = field(default_factory=Path.cwd)

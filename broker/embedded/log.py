@@ -20,7 +20,7 @@ from broker.embedded.topics import create_topic
 from broker.embedded.transaction import Transaction, find_mark, marks_after
 from broker.embedded.wakeups import Wakeups
 from broker.embedded.writer import Writer, WriterCounts
-from broker.log import Mark, NewRecord, Position, Record, TopicConfig, as_marks
+from broker.log import LogHealth, Mark, NewRecord, Position, Record, TopicConfig, as_marks
 from core.clock import Clock
 from core.errors import HubError, TooLarge
 
@@ -69,6 +69,10 @@ class SqliteLog:
     def queued_bytes(self) -> int:
         """Bytes that wait for the disk."""
         return self._writer.queued_bytes
+
+    def check(self) -> LogHealth:
+        """How it is; what goes wrong with the file is told to whoever appends."""
+        return LogHealth() if self._started else LogHealth("failed", "the log is not open")
 
     async def start(self) -> None:
         """Open the file; see :meth:`broker.log.Log.start`."""

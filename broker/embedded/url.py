@@ -5,7 +5,7 @@ from pathlib import Path
 from core.errors import SettingsError
 
 #: How broker URLs look, for messages.
-FORMS = "sqlite:////absolute/log.db, sqlite:///relative/log.db or kafka://host:port,host:port"
+FORMS = "sqlite:////absolute/log.db, sqlite:///relative/log.db or kafka://host:port,… (docs/user-guide.md)"
 
 
 def sqlite_path(url: str) -> Path:

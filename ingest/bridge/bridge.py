@@ -16,6 +16,7 @@ import pyarrow as pa
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
+from broker.kafka_address import KafkaAddress
 from core.clock import Clock
 from core.errors import HubError
 from core.ids import derived_id
@@ -43,8 +44,8 @@ class BridgeConfig:
 
     Parameters
     ----------
-    servers
-        Brokers, ``host:port``.
+    address
+        Brokers and credentials.
     topics
         Topic → tenant.
     records
@@ -55,7 +56,7 @@ class BridgeConfig:
         First and longest pause after a failure.
     """
 
-    servers: Sequence[str] = ()
+    address: KafkaAddress = field(default_factory=lambda: KafkaAddress(()))
     topics: Mapping[str, str] = field(default_factory=dict)
     records: int = 5000
     wait_s: float = 0.5
@@ -92,7 +93,7 @@ def connect(config: BridgeConfig, topics: Collection[str]) -> Consumer:
     """A consumer of these topics that begins with the oldest record and commits nothing by itself."""
     consumer: Consumer = AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=list(config.servers),
+        **config.address.options(),
         group_id=GROUP,
         client_id=GROUP,
         auto_offset_reset="earliest",

@@ -36,23 +36,3 @@ def parse_topics(text: str) -> Mapping[str, str]:
             raise ValueError(f"{topic!r} comes twice: a topic belongs to one tenant")
         found[topic] = tenant
     return found
-
-
-def parse_servers(url: str) -> tuple[str, ...]:
-    """The brokers of ``kafka://host:port,…``.
-
-    Raises
-    ------
-    ValueError
-        It is no such address.
-
-    Examples
-    --------
-    >>> parse_servers("kafka://10.0.0.1:9092,10.0.0.2:9092")
-    ('10.0.0.1:9092', '10.0.0.2:9092')
-    """
-    scheme, mark, rest = url.partition("://")
-    servers = tuple(rest.rstrip("/").split(","))
-    if scheme != "kafka" or not mark or not all(re.fullmatch(r"[^\s/@:]+:\d{1,5}", server) for server in servers):
-        raise ValueError("must be kafka://host:port,… without user or password")
-    return servers

@@ -7,11 +7,13 @@ import pytest
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from broker.kafka import KafkaLog, KafkaLogConfig
+from broker.kafka_address import KafkaAddress
 from broker.log import Mark, NewRecord, TopicConfig
 from core.clock import ManualClock
 from core.errors import Conflict, NotFound, Retryable, SettingsError, SlowDown, TooLarge
 from tests.contract.fake_kafka import FakeCluster, FakeProducer
 
+FAKE = KafkaAddress(("fake:9092",))
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -28,7 +30,7 @@ def clock() -> ManualClock:
 
 
 async def started(clock: ManualClock, **config: int) -> KafkaLog:
-    log = KafkaLog(["fake:9092"], clock, KafkaLogConfig(**config))  # type: ignore[arg-type]
+    log = KafkaLog(FAKE, clock, KafkaLogConfig(**config))  # type: ignore[arg-type]
     await log.start()
     return log
 
@@ -58,7 +60,7 @@ async def test_topics_get_kafkas_settings(cluster: FakeCluster, clock: ManualClo
 
 async def test_brokers_that_are_down_can_be_tried_again(cluster: FakeCluster, clock: ManualClock) -> None:
     cluster.down = True
-    log = KafkaLog(["fake:9092"], clock)
+    log = KafkaLog(FAKE, clock)
     with pytest.raises(Retryable, match="cannot be reached"):
         await log.start()
     cluster.down = False
