@@ -35,7 +35,7 @@ async def test_what_was_sent_is_there_after_a_restart(tmp_path: Path) -> None:
         key = first.key
         ready = await first.client.get("/health/ready")
         assert ready.status_code == 200, ready.text
-        assert set(ready.json()["checks"]) == {"process", "warehouse", "disk", "streams"}
+        assert set(ready.json()["checks"]) == {"process", "log", "warehouse", "disk", "streams"}
     async with opened(settings) as again:
         assert again.key == key
         assert await again.count(2) == 2

@@ -73,9 +73,12 @@ def test_the_bridge_needs_brokers_and_topics() -> None:
         load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1"})
     with pytest.raises(SettingsError, match="BRIDGE_TOPICS"):
         load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1", "LLM_HUB_BRIDGE_TOPICS": "acme=hub.events"})
+    with pytest.raises(SettingsError, match="security must be one of") as caught:
+        load(environ={"LLM_HUB_BRIDGE_URL": "kafka://u:hunter2@h?security=x", "LLM_HUB_BRIDGE_TOPICS": "a"})
+    assert "hunter2" not in str(caught.value)
     both = load(environ={"LLM_HUB_BRIDGE_URL": "kafka://h:1", "LLM_HUB_BRIDGE_TOPICS": "acme=a, b"})
     config = bridge_config(both)
-    assert (config.servers, config.topics) == (("h:1",), {"a": "acme", "b": "default"})
+    assert (config.address.servers, config.topics) == (("h:1",), {"a": "acme", "b": "default"})
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,9 @@ class Kafka:
         self._program.start(command, self._ready, env=self._env)
 
     def _ready(self) -> bool:
-        # the port opens as the last step of a broker's start, after it has joined and is unfenced
-        return listens(self.port)
+        # the ports open as the last step of a broker's start, after it has joined and is unfenced
+        named = self._properties.get("listeners", "").split(",")
+        return all(listens(port) for port in (self.port, *(int(one.rpartition(":")[2]) for one in named if one)))
 
     def stop(self) -> None:
         """Shut down in order (SIGTERM)."""
