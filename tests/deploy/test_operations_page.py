@@ -18,7 +18,7 @@ def test_settings_exist() -> None:
 
 
 def test_files_and_commands_exist() -> None:
-    named = set(re.findall(r"(?<= )`?deploy/[\w./-]*\w", PAGE))
+    named = set(re.findall(r"(?<!exec )\bdeploy/[\w./-]*\w", PAGE))
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
     assert set(re.findall(r"`?llm-hub ([a-z]+)\b", PAGE)) <= COMMANDS.keys()
