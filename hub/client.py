@@ -43,6 +43,11 @@ class HubClient:
         except (httpx.HTTPError, ValueError) as error:
             raise HubError(f"no answer from {self._url}: {error}") from None
 
+    def text(self, path: str) -> tuple[str, str]:
+        """Text of ``GET path``, and the hub's time when it answered."""
+        answer = self._answer("GET", path)
+        return answer.text, answer.headers.get("date", "")
+
     def post(self, path: str, body: Any) -> Any:
         """JSON of ``POST path``."""
         return self._call("POST", path, json=body)
@@ -64,12 +69,16 @@ class HubClient:
         return self._call("DELETE", path)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._answer(method, path, **options)
+        return answer.json() if answer.content else None
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise HubError(f"no answer from {self._url}: {error}") from None
         if answer.is_success:
-            return answer.json() if answer.content else None
+            return answer
         raise _refused(answer)
 
 

@@ -152,9 +152,8 @@ class Settings(BaseModel):
         description="Where the hub sends traces of itself, over OTLP/HTTP: `http://host:port` of a collector or of a "
         "hub, this one too; none: it makes none. Needs the extra `otel`.",
     )
-    otel_headers: str = Field(
-        "",
-        repr=False,
+    otel_headers: SecretStr = Field(
+        SecretStr(""),
         description="Headers sent with them, `name=value` between commas, values percent-encoded: "
         "`authorization=Bearer%20lh_…`.",
     )
@@ -222,8 +221,8 @@ class Settings(BaseModel):
 
     @field_validator("otel_headers")
     @classmethod
-    def _headers(cls, text: str) -> str:
-        parse_headers(text)
+    def _headers(cls, text: SecretStr) -> SecretStr:
+        parse_headers(text.get_secret_value())
         return text
 
     @field_validator("bridge_url")

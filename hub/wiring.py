@@ -98,7 +98,7 @@ def own_traces(settings: Settings, role: str) -> "OtelTraces | None":
         if not str(error.name).startswith("opentelemetry"):
             raise
         raise SettingsError("otel_endpoint needs OpenTelemetry's SDK: pip install 'llm-analytics-hub[otel]'") from None
-    exporter = otlp_exporter(settings.otel_endpoint, parse_headers(settings.otel_headers))
+    exporter = otlp_exporter(settings.otel_endpoint, parse_headers(settings.otel_headers.get_secret_value()))
     return OtelTraces(role, settings.otel_sample_ratio, exporter)
 
 

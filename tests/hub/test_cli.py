@@ -244,12 +244,14 @@ def test_the_schemas_go_forward_and_backward(run: Run, tmp_path: Path) -> None:
     assert "llm-hub migrate" in out
 
 
+#: What the doctor tells of, by its first word.
+PARTS = ("settings:", "clock:", "files:", "disk:", "keys:", "metadata:", "log:", "lag:", "dead", "warehouse:")
+
+
 def test_the_doctor_on_an_empty_folder(run: Run, tmp_path: Path) -> None:
     status, out, err = run("doctor", "--data-dir", tmp_path / "data")
     assert (status, err) == (0, "")
-    assert [line.split()[:2] for line in out.splitlines()] == [
-        ["ok", f"{part}:"] for part in ("settings", "clock", "disk", "metadata", "log", "warehouse")
-    ]
+    assert [line.split()[:2] for line in out.splitlines()] == [["ok", part] for part in PARTS]
 
 
 def test_the_doctor_finds_what_is_broken(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,11 +263,11 @@ def test_the_doctor_finds_what_is_broken(run: Run, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("LLM_HUB_HOST", "0.0.0.0")
     from datetime import UTC, datetime
 
-    monkeypatch.setattr("hub.doctor._BUILT", datetime(2999, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr("hub.doctor.machine.BUILT", datetime(2999, 1, 1, tzinfo=UTC))
     status, out, err = run("doctor", "--data-dir", folder)
     assert (status, err) == (1, "")
     bad = [line.split()[1] for line in out.splitlines() if line.startswith("FAIL")]
-    assert bad == ["clock:", "disk:", "metadata:", "log:", "warehouse:"]
+    assert bad == ["clock:", "disk:", "metadata:", "log:", "lag:", "dead", "warehouse:"]
     assert "listens beyond this machine" in out
 
 
@@ -273,7 +275,7 @@ def test_the_doctor_on_a_folder_that_cannot_be(run: Run, monkeypatch: pytest.Mon
     status, out, _ = run("doctor", "--data-dir", "/dev/null/hub")
     assert status == 1
     assert "FAIL  disk: Not a directory: /dev/null" in out
-    monkeypatch.setattr("hub.doctor.os.access", lambda path, _: path != tmp_path / "data")
+    monkeypatch.setattr("hub.doctor.machine.os.access", lambda path, _: path != tmp_path / "data")
     assert "cannot be written" in run("doctor", "--data-dir", tmp_path / "data")[1]
 
 
