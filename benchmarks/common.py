@@ -100,6 +100,7 @@ class Hub:
     url: str = ""
     key: str = ""
     seconds_to_ready: float = 0.0
+    _began: float = 0.0
 
     @property
     def log(self) -> Path:
@@ -108,8 +109,13 @@ class Hub:
 
     def start(self, timeout: float = 60.0, port: str = "0") -> None:
         """Start it and wait until it is ready; port 0 is a free one."""
+        self.spawn(port)
+        self.wait(timeout)
+
+    def spawn(self, port: str = "0") -> None:
+        """Start it, without waiting."""
         (self.folder / "hub.json").unlink(missing_ok=True)
-        began = time.monotonic()
+        self._began = time.monotonic()
         if port == "0" and not self._announced:
             port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -123,12 +129,16 @@ class Hub:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Until it is ready."""
+        assert self.process is not None
         while not self._ready():
-            if self.process.poll() is not None or time.monotonic() - began > timeout:
+            if self.process.poll() is not None or time.monotonic() - self._began > timeout:
                 self.kill()
                 raise RuntimeError(f"the hub did not start; see {self.log}")
             time.sleep(0.02)
-        self.seconds_to_ready = time.monotonic() - began
+        self.seconds_to_ready = time.monotonic() - self._began
         if (file := self.folder / "admin.key").exists():
             self.key = file.read_text().strip()
 
@@ -162,6 +172,11 @@ class Hub:
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split(f"{what}:")[1].split()[0]) / 1024
+
+    def handles(self) -> int:
+        """Open file descriptors."""
+        assert self.process is not None
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
     def cpu_seconds(self) -> float:
         """CPU seconds used so far, user and system."""

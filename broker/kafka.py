@@ -71,7 +71,7 @@ class KafkaLog:
         self.config = config or KafkaLogConfig()
         self._address, self._clock = address, clock
         self._admin = KafkaAdmin(address, self.config.timeout_s)
-        self._reader = KafkaReader(address, self.config.record_bytes)
+        self._reader = KafkaReader(address)
         self._marks = MarkIndex(address, clock)
         self._producer = Producer(self._new_producer, self.config.patience_s)
         self._appends = Appends(clock, self.config.patience_s)

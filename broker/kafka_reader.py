@@ -10,6 +10,9 @@ from broker.kafka_address import KafkaAddress
 from broker.log import Record
 
 _POLL_MS = 500
+#: A larger record comes all the same, alone. What was fetched beyond what is asked for stays in memory until the
+#: collector finds it (aiokafka's batches refer to themselves): with 16 MiB each, looking at a backlog took gigabytes.
+_FETCH_BYTES = 1 << 20
 
 
 class _PartitionReader:
@@ -46,8 +49,8 @@ class _PartitionReader:
 class KafkaReader:
     """Reads any partition at any offset; keeps one consumer for each partition it has been asked about."""
 
-    def __init__(self, address: KafkaAddress, record_bytes: int) -> None:
-        self._address, self._record_bytes = address, record_bytes
+    def __init__(self, address: KafkaAddress) -> None:
+        self._address = address
         self._readers: dict[tuple[str, int], _PartitionReader] = {}
         self._opening = asyncio.Lock()
 
@@ -84,7 +87,7 @@ class KafkaReader:
             **self._address.options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=self._record_bytes,
+            max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=100,
         )
         consumer.assign([tp])

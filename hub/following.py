@@ -79,6 +79,7 @@ class WatermarkFollower(_Looking):
         super().__init__("watermark", clock, LOOK_S)
         self._log, self._group, self._partitions = log, group, range(partitions)
         self.watermark = Watermark(self._partitions)
+        self._waiting: dict[int, int] = {}
 
     async def look(self) -> None:
         """Ask the log about every partition."""
@@ -90,9 +91,12 @@ class WatermarkFollower(_Looking):
         place = max(earliest, await self._log.committed(self._group, EVENTS, partition) or 0)
         if place >= following:
             self.watermark.drained(partition, seen_at)
+        elif self._waiting.get(partition) == place:
+            return  # the same record has been looked at before
         elif waiting := await self._log.read(EVENTS, partition, place, max_records=1):
             # stamps may be equal: what is sure to be visible ends before this one's
             self.watermark.stored(partition, waiting[0].timestamp_ms - 1)
+            self._waiting[partition] = place
 
 
 class PulseFollower(_Looking):

@@ -22,7 +22,7 @@ from ingest.scrape.targets import parse_targets
 PREFIX = "LLM_HUB_"
 #: Names with the prefix that are no settings of the server: the file of settings, the client's two, and those of tests.
 _NOT_SETTINGS = ("CONFIG", "URL", "KEY")
-_TEST_PREFIXES = ("TEST_", "BENCH_")
+_TEST_PREFIXES = ("TEST_", "BENCH_", "CHAOS_")
 
 
 class Settings(BaseModel):

@@ -14,9 +14,10 @@ from broker.partition import partitions_for
 from broker.topics import EVENTS
 from ingest.decode.tables import together
 
-#: A record larger than this many rows or bytes (before compression) is cut: brokers and readers have limits too.
+#: A record larger than this many rows or bytes (before compression, which may save nothing) is cut: brokers have limits
+#: too, and would refuse what the doors took from many senders at once.
 _RECORD_ROWS: Final = 50_000
-_RECORD_BYTES: Final = 32 << 20
+_RECORD_BYTES: Final = 11 << 20
 
 _LOCAL: Final = threading.local()
 
@@ -70,7 +71,10 @@ def _partition_of_rows(tenants: pa.ChunkedArray, key: pa.ChunkedArray, partition
 
 
 def _cut(table: pa.Table) -> Iterator[pa.Table]:
-    pieces = max(-(-table.num_rows // _RECORD_ROWS), -(-table.nbytes // _RECORD_BYTES), 1)
-    rows = -(-table.num_rows // pieces)
-    for start in range(0, table.num_rows, rows):
-        yield table.slice(start, rows)
+    """In halves until each is small enough: one long row may lie among thousands of short ones."""
+    if table.num_rows > 1 and (table.num_rows > _RECORD_ROWS or table.nbytes > _RECORD_BYTES):
+        middle = table.num_rows // 2
+        yield from _cut(table.slice(0, middle))
+        yield from _cut(table.slice(middle))
+    elif table.num_rows:
+        yield table

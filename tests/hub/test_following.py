@@ -57,6 +57,22 @@ async def test_the_watermark_is_the_first_record_that_waits(log: Log, clock: Man
     assert follower.watermark("acme") == NOW + timedelta(seconds=20)
 
 
+async def test_what_waits_is_looked_at_once(log: Log, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at Kafka fetches a megabyte beyond it, and a backlog may wait for hours."""
+    read, looked = log.read, []
+
+    async def counted(topic: str, partition: int, offset: int, **limits: Any) -> Any:
+        looked.append((partition, offset))
+        return await read(topic, partition, offset, **limits)
+
+    monkeypatch.setattr(log, "read", counted)
+    follower = WatermarkFollower(log, "streams", 2, clock)
+    await log.append([NewRecord(EVENTS, 1, None, b"x"), NewRecord(EVENTS, 1, None, b"y")])
+    for _ in range(3):
+        await follower.look()
+    assert looked == [(1, 0)]
+
+
 async def test_points_of_other_processes_reach_who_watches(log: Log, clock: ManualClock) -> None:
     live = LiveFeed()
     follower = PulseFollower(log, live, clock)
