@@ -25,6 +25,7 @@ def main() -> None:
     wanted = {
         "requirements.lock": needed,
         "requirements-dev.lock": needed + project["dependency-groups"]["dev"],
+        "requirements-load.lock": project["dependency-groups"]["load"],
         "deploy/requirements.lock": [*needed, *(one for extra in extras.values() for one in extra)],
     }
     for lock, requirements in wanted.items():
