@@ -23,14 +23,9 @@ class _PartitionReader:
         self.lock = asyncio.Lock()
         self.position = -1
 
-    async def bounds(self) -> tuple[int, int]:
-        earliest = await self.consumer.beginning_offsets([self.tp])
-        following = await self.consumer.end_offsets([self.tp])
-        return earliest[self.tp], following[self.tp]
-
     async def read(self, offset: int, max_records: int, max_bytes: int) -> list[Record]:
         async with self.lock:
-            earliest, end = await self.bounds()
+            earliest, end = await _bounds(self.consumer, self.tp)
             offset = max(offset, earliest)
             if self.position != offset:
                 self.consumer.seek(self.tp, offset)
@@ -46,19 +41,27 @@ class _PartitionReader:
             return records
 
 
+async def _bounds(consumer: Any, tp: Any) -> tuple[int, int]:
+    earliest = await consumer.beginning_offsets([tp])
+    following = await consumer.end_offsets([tp])
+    return earliest[tp], following[tp]
+
+
 class KafkaReader:
-    """Reads any partition at any offset; keeps one consumer for each partition it has been asked about."""
+    """Reads any partition at any offset; keeps a consumer for each that was read, and one that only asks for bounds."""
 
     def __init__(self, address: KafkaAddress) -> None:
         self._address = address
         self._readers: dict[tuple[str, int], _PartitionReader] = {}
+        self._asking: Any = None
         self._opening = asyncio.Lock()
 
     async def stop(self) -> None:
         """Disconnect."""
         readers, self._readers = self._readers, {}
-        for reader in readers.values():
-            await reader.consumer.stop()
+        asking, self._asking = self._asking, None
+        for consumer in [reader.consumer for reader in readers.values()] + ([asking] if asking else []):
+            await consumer.stop()
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int, max_bytes: int) -> list[Record]:
         """As :meth:`broker.log.Log.read`."""
@@ -66,7 +69,10 @@ class KafkaReader:
 
     async def range(self, topic: str, partition: int) -> tuple[int, int]:
         """As :meth:`broker.log.Log.range`."""
-        return await (await self._reader(topic, partition)).bounds()
+        async with self._opening:
+            if self._asking is None:
+                self._asking = await self._open([])
+        return await _bounds(self._asking, TopicPartition(topic, partition))
 
     async def offset_since(self, topic: str, partition: int, since: datetime) -> int | None:
         """The first offset stamped at or after a time, if any."""
@@ -79,10 +85,11 @@ class KafkaReader:
         async with self._opening:
             reader = self._readers.get((topic, partition))
             if reader is None:
-                reader = self._readers[topic, partition] = await self._open(TopicPartition(topic, partition))
+                tp = TopicPartition(topic, partition)
+                reader = self._readers[topic, partition] = _PartitionReader(await self._open([tp]), tp)
             return reader
 
-    async def _open(self, tp: Any) -> _PartitionReader:
+    async def _open(self, partitions: list[Any]) -> Any:
         consumer = AIOKafkaConsumer(
             **self._address.options(),
             enable_auto_commit=False,
@@ -90,9 +97,10 @@ class KafkaReader:
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=100,
         )
-        consumer.assign([tp])
+        if partitions:  # without any, nothing is fetched
+            consumer.assign(partitions)
         await consumer.start()
-        return _PartitionReader(consumer, tp)
+        return consumer
 
 
 def _take(found: list[Any], max_bytes: int) -> list[Record]:

@@ -17,8 +17,9 @@ from streams.watermark import Watermark
 
 logger = logging.getLogger("llm_hub.following")
 
-#: Seconds from one look to the next.
+#: Seconds from one look to the next, and how many partitions are looked at in a second at most: each costs requests.
 LOOK_S: Final = 1.0
+LOOKS_PER_S: Final = 16
 PULSE_S: Final = 0.2
 
 
@@ -76,7 +77,7 @@ class WatermarkFollower(_Looking):
     """
 
     def __init__(self, log: Log, group: str, partitions: int, clock: Clock) -> None:
-        super().__init__("watermark", clock, LOOK_S)
+        super().__init__("watermark", clock, max(LOOK_S, partitions / LOOKS_PER_S))
         self._log, self._group, self._partitions = log, group, range(partitions)
         self.watermark = Watermark(self._partitions)
         self._waiting: dict[int, int] = {}
