@@ -25,7 +25,7 @@ variable "bucket" {
 }
 
 variable "kafka" {
-  description = "Brokers: docs/OPERATIONS.md says how to choose."
+  description = "Brokers: docs/OPERATIONS.md says how to choose. The hub is tested on Apache Kafka 4.1."
   type = object({
     version       = optional(string, "3.9.x")
     brokers       = optional(number, 3)
