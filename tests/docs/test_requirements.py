@@ -36,7 +36,18 @@ NAMES = {
     *FIELDS,
     *EVENT_TYPES,
     *METRICS,
-    *("compare", "granularity", "meta", "elapsed_ms", "rows_read", "Retry-After", "--out", "CHANGELOG.md", "docs/adr"),
+    *(
+        "compare",
+        "granularity",
+        "meta",
+        "elapsed_ms",
+        "rows_read",
+        "Retry-After",
+        "--out",
+        "CHANGELOG.md",
+        "docs/adr",
+        "docs/releases.md",
+    ),
 }
 
 
