@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import kubernetes_validate
@@ -304,6 +305,15 @@ def test_rules_and_dashboards_are_those_beside_the_chart(check: Check) -> None:
     assert dashboards == {path.name: path.read_text() for path in (DEPLOY / "grafana").glob("*.json")}
     (monitor,) = of_kind(made, "ServiceMonitor")
     assert {"targetLabel": "job", "replacement": "llm-hub"} in monitor["spec"]["endpoints"][0]["relabelings"]
+
+
+def test_clickhouse_has_the_settings_beside_the_chart(check: Check) -> None:
+    made = check("chart", CHART, *SETS["values-operators"])["objects"]
+    (installation,) = of_kind(made, "ClickHouseInstallation")
+    files = {path.name: path.read_text() for path in (DEPLOY / "clickhouse").glob("*.xml")}
+    assert installation["spec"]["configuration"]["files"] == {f"config.d/{name}": text for name, text in files.items()}
+    for text in files.values():
+        assert ET.fromstring(text).tag == "clickhouse"
 
 
 def test_regions_mirror_what_the_other_wrote_and_nothing_back(check: Check) -> None:
