@@ -78,7 +78,7 @@ class Metrics:
         self.ingest_refused = self._counter(
             "ingest_refused",
             "Requests told to come again: `in_flight` too many bytes in the doors, `disk` no room, `log` full or away, "
-            "`stopping`.",
+            "`backlog` the streams are too far behind, `stopping`.",
             ["reason"],
         )
         #: ``fast``: columns only; ``mixed``: some rows one by one; ``slow``: all rows one by one.

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from core.clock import Clock
 from core.errors import SlowDown
+from core.metrics import Metrics
 from query_api.health import Finding
 
 
@@ -21,10 +22,19 @@ class Backlog:
         How long the log keeps a record.
     clock
         The time now.
+    metrics
+        Where refusals are counted.
     """
 
-    def __init__(self, watermark: Callable[[str], datetime | None], kept: timedelta, clock: Clock) -> None:
+    def __init__(
+        self,
+        watermark: Callable[[str], datetime | None],
+        kept: timedelta,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._watermark, self._limit, self._clock = watermark, kept / 2, clock
+        self._metrics = metrics or Metrics()
 
     def check(self) -> Finding:
         """Whether there is time enough left. Never a failure: questions are answered, and wanted, all the more."""
@@ -41,6 +51,7 @@ class Backlog:
     def admit(self) -> None:
         """Raise :class:`SlowDown` when more events might be lost."""
         if self._waiting() > self._limit:
+            self._metrics.ingest_refused.labels("backlog").inc()
             raise SlowDown(
                 "the streams are too far behind; nothing more is taken in until they catch up", retry_after=60
             )

@@ -172,7 +172,7 @@ class Hub:
             layer = self._questions(access, log, watermark)
             await self._part("questions", layer)
             checks["warehouse"] = layer.ping
-        backlog = Backlog(watermark, timedelta(hours=settings.log_retention_hours), clock)
+        backlog = Backlog(watermark, timedelta(hours=settings.log_retention_hours), clock, self.metrics)
         admitted = [disk.admit]
         if self.role != "streams" and not settings.embedded_log:
             admitted.append(backlog.admit)

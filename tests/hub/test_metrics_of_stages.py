@@ -74,7 +74,7 @@ async def test_the_series_of_every_stage_move(tmp_path: Path, monkeypatch: pytes
         asked = await hub.client.post("/v1/query", json={**EVERYTHING, "filters": unclosed})
         assert asked.status_code == 422
         hub.hub.roller.config = hub.hub.roller.config.__class__(seconds=0.0)  # a fold is due at once
-        monkeypatch.setattr(hub.app.state.admit.__self__, "_free", 0)
+        monkeypatch.setattr(hub.app.state.checks["disk"].__self__, "_free", 0)
         assert (await hub.client.post("/v1/events", json=an_event())).status_code == 503
         assert await resting(hub) == []
         page = await series(hub)
