@@ -316,6 +316,17 @@ def test_clickhouse_has_the_settings_beside_the_chart(check: Check) -> None:
         assert ET.fromstring(text).tag == "clickhouse"
 
 
+def test_several_nodes_of_clickhouse_are_a_cluster_that_the_hub_knows(check: Check, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    for shards, replicas in ((1, 1), (1, 2), (2, 1)):
+        file.write_text(yaml.safe_dump({"clickhouse": {"altinity": {"shards": shards, "replicas": replicas}}}))
+        made = check("chart", CHART, *SETS["values-operators"], file)["objects"]
+        (installation,) = of_kind(made, "ClickHouseInstallation")
+        (cluster,) = installation["spec"]["configuration"]["clusters"]
+        told = settings_of(made).get("LLM_HUB_WAREHOUSE_CLUSTER")
+        assert told == (cluster["name"] if shards * replicas > 1 else None)
+
+
 def test_regions_mirror_what_the_other_wrote_and_nothing_back(check: Check) -> None:
     for here, there in (("region-a", "region-b"), ("region-b", "region-a")):
         made = check("chart", CHART, *SETS[f"values-{here}"])["objects"]
