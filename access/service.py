@@ -13,6 +13,7 @@ from access.audit import AuditLog
 from access.bootstrap import bootstrap
 from access.cache import CacheConfig, PrincipalCache
 from access.erasures import Erasures
+from access.event_schemas import SchemaStore
 from access.keys import KeyStore, hash_secret, is_live, matches, principal_of, public_id_of
 from access.limits import Limits
 from access.prices import PriceStore
@@ -89,6 +90,7 @@ class Access:
         self.tenants = TenantStore(metadata, clock, self.audit, self._cache.clear)
         self.erasures = Erasures(metadata, self.audit)
         self.prices = PriceStore(metadata, clock, self.audit)
+        self.schemas = SchemaStore(metadata, clock, self.audit)
         self.sessions = Sessions(metadata, clock, self.box.derive("sessions"), config.sessions)
 
     async def start(self) -> None:
@@ -140,10 +142,11 @@ class Access:
         return self._admit(known)
 
     async def refresh(self) -> None:
-        """Load tenants and prices anew and write down when keys were last used."""
+        """Load tenants, prices and schemas anew and write down when keys were last used."""
         async with self._refreshing:
             await self.tenants.refresh()
             await self.prices.refresh()
+            await self.schemas.refresh()
             await self._write_used()
 
     def _admit(self, known: Principal | str) -> Principal:

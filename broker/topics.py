@@ -1,5 +1,7 @@
 """The hub's own topics."""
 
+from datetime import timedelta
+
 from broker.log import TopicConfig
 
 EVENTS = "hub.events"
@@ -9,6 +11,9 @@ INCIDENTS = "hub.incidents"
 DEAD_LETTERS = "hub.dead_letters"
 #: What live pages show, from streams of one process to pages of another.
 PULSE = "hub.pulse"
+#: What has become of dead letters; outlives each of them.
+DEAD_LETTER_STATES = "hub.dead_letter_states"
+DEAD_LETTER_STATES_KEPT = timedelta(days=8)
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -33,4 +38,5 @@ def hub_topics(
         TopicConfig(INCIDENTS, 1, retention_s=7 * _DAY),
         TopicConfig(DEAD_LETTERS, 1, retention_s=7 * _DAY),
         TopicConfig(PULSE, 1, retention_s=_HOUR),
+        TopicConfig(DEAD_LETTER_STATES, 1, retention_s=DEAD_LETTER_STATES_KEPT.total_seconds()),
     )

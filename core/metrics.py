@@ -105,6 +105,9 @@ class Metrics:
             "ingest_seconds", "From the first byte of a body to its durable answer.", ["door"]
         )
 
+        #: ``replayed``, ``refused`` again, ``purged``. How many came tell ``ingest_rejected`` and ``streams_poison``.
+        self.dead_letters_settled = self._counter("dead_letters_settled", "Dead letters looked after.", ["outcome"])
+
         self.langfuse_unended = self._counter("langfuse_unended", "Observations written without their end.", [])
 
         #: ``ok``, ``unreachable``, ``timeout``, ``status``, ``too_large``, ``unreadable``, ``no_tenant``, ``refused``.

@@ -64,9 +64,9 @@ class HubClient:
         except httpx.HTTPError as error:
             raise HubError(f"the answer of {self._url} broke off: {error}") from None
 
-    def delete(self, path: str) -> Any:
+    def delete(self, path: str, **params: Any) -> Any:
         """JSON of ``DELETE path``, or None."""
-        return self._call("DELETE", path)
+        return self._call("DELETE", path, params=params)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
         answer = self._answer(method, path, **options)

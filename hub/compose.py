@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter, FastAPI
 
 from access.service import Access
+from broker.dead_letters import DeadLetters
 from broker.factory import open_log
 from broker.live import LiveFeed
 from broker.log import Log
@@ -41,12 +42,14 @@ from ingest.doors import DOORS
 from ingest.intake import Intake
 from ingest.langfuse.held import SqlHeld
 from ingest.langfuse.unended import Unended
+from ingest.replay import Replay, nothing_known
 from ingest.scrape.scraper import Scraper
 from query_api.endpoints import ENDPOINTS, OPERATION
 from query_api.health import Check, Finding
 from semantic.cache import Writes
 from semantic.layer import LayerConfig, SemanticLayer, Surroundings
 from semantic.sources import warehouse_sources
+from semantic.traces import known
 from storage.metadata.database import Metadata
 from storage.metadata.journal import SqlBlockJournal
 from storage.warehouse.client import Warehouse
@@ -179,6 +182,7 @@ class Hub:
             checks["backlog"] = backlog.check
         admit = partial(_all, admitted)
         intake = self._doors(access, log)
+        letters = DeadLetters(log, clock, partial(access.box.open, purpose="dead-letters"))
         if self.role in ("all", "ingest"):
             scraper = Scraper(wiring.scrape_config(settings), intake, clock, self.metrics, tenants=access.tenants.ids)
             await self._part("scraper", scraper)
@@ -196,6 +200,8 @@ class Hub:
             "clock": clock,
             "intake": intake,
             "held": held,
+            "dead_letters": letters,
+            "replay": self._replay(intake, letters, log, layer),
             "admit": admit,
             "semantic": layer,
             "warehouse": self.warehouse,
@@ -296,6 +302,19 @@ class Hub:
         await self._part("OTLP over gRPC", door)
         return door.check
 
+    def _replay(self, intake: Intake, letters: DeadLetters, log: Log, layer: SemanticLayer | None) -> Replay:
+        """Dead letters once more; a process without the warehouse cannot ask it for what is stored."""
+        return Replay(
+            intake,
+            letters,
+            log,
+            self.clock,
+            self.metrics,
+            again=wiring.record_again,
+            remembered=timedelta(seconds=self.settings.dedupe_seconds),
+            known=nothing_known if layer is None else partial(known, layer),
+        )
+
     def _held(self, access: Access) -> SqlHeld:
         """Observations that have begun and not ended, sealed."""
         seal, unseal = (partial(one, purpose="held-observations") for one in (access.box.seal, access.box.open))
@@ -310,6 +329,7 @@ class Hub:
             limits=wiring.limits(self.settings),
             settings=access.settings,
             traces=self.traces,
+            types=access.schemas.current,
         )
         self._stack.push_async_callback(intake.stop)
         return intake

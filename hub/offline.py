@@ -2,22 +2,34 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from hub.settings import Settings
 from hub.target import Folder, Running, admin_key
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_Ready = Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]]
+_Serve = Callable[[Settings, _Ready], Awaitable[None]]
+
 
 @contextmanager
-def serving(target: Running | Folder) -> Iterator[Running]:
-    """A hub to talk to: the running one, or the folder's own administration served meanwhile."""
+def serving(target: Running | Folder, *, whole: bool = False) -> Iterator[Running]:
+    """A hub to talk to: the running one, or the folder's own administration served meanwhile.
+
+    ``whole``: with everything that can be asked for, so with log and warehouse; only what works through events is left
+    out.
+    """
     if isinstance(target, Running):
         yield target
         return
-    ready: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-    thread = threading.Thread(target=asyncio.run, args=(_serve(target.settings, ready),), name="administration")
+    ready: _Ready = Future()
+    serve = _api if whole else _administration
+    thread = threading.Thread(target=asyncio.run, args=(_serve(serve, target.settings, ready),), name="administration")
     thread.start()
     try:
         url, loop, stop = ready.result()
@@ -29,21 +41,41 @@ def serving(target: Running | Folder) -> Iterator[Running]:
         thread.join()
 
 
-async def _serve(settings: Settings, ready: "Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]]") -> None:
+async def _serve(serve: _Serve, settings: Settings, ready: _Ready) -> None:
     try:
-        await _administration(settings, ready)
+        await serve(settings, ready)
     except BaseException as error:
         if ready.done():
             raise
         ready.set_exception(error)
 
 
-async def _administration(
-    settings: Settings, ready: "Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]]"
-) -> None:
+async def _api(settings: Settings, ready: _Ready) -> None:
+    from hub.compose import Hub
+
+    hub = Hub(settings, "api")
+    try:
+        await _until_stopped(await hub.start(), ready)
+    finally:
+        await hub.stop()
+
+
+async def _until_stopped(app: "FastAPI", ready: _Ready) -> None:
+    from hub.serve import QuietServer, listen, url_of
+
+    listener = listen("127.0.0.1", 0)
+    server = QuietServer(app)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stop = asyncio.Event()
+    ready.set_result((url_of(listener), asyncio.get_running_loop(), stop))
+    await stop.wait()
+    server.should_exit = True
+    await serving
+
+
+async def _administration(settings: Settings, ready: _Ready) -> None:
     from access.service import Access
     from core.clock import SystemClock
-    from hub.serve import QuietServer, listen, url_of
     from hub.web import build_web
     from hub.wiring import access_config
     from query_api.endpoints import keys
@@ -56,14 +88,7 @@ async def _administration(
         await metadata.migrate()
         access = Access(metadata, clock, access_config(settings))
         await access.start()
-        listener = listen("127.0.0.1", 0)
-        server = QuietServer(build_web("offline", [keys.router], {"access": access, "clock": clock}))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        stop = asyncio.Event()
-        ready.set_result((url_of(listener), asyncio.get_running_loop(), stop))
-        await stop.wait()
-        server.should_exit = True
-        await serving
+        await _until_stopped(build_web("offline", [keys.router], {"access": access, "clock": clock}), ready)
         await access.stop()
     finally:
         await metadata.stop()

@@ -84,6 +84,9 @@ class Settings(BaseModel):
     block_linger_ms: float = Field(250.0, ge=0, le=10_000, description="How long a block gathers before its insert.")
     dedupe_seconds: int = Field(600, ge=0, description="How long an event id is remembered.")
     dedupe_events: int = Field(1_000_000, ge=0, description="How many event ids of a tenant are remembered at most.")
+    poison_in_a_row: int = Field(
+        1000, ge=1, description="Records in a row that cannot be processed, after which the streams stop."
+    )
     log_retention_hours: float = Field(72.0, ge=1, description="How long the log keeps records for replay.")
     log_retention_bytes: int = Field(
         20 << 30,

@@ -1,9 +1,11 @@
 """From settings and tenants to the narrow configuration objects that the rooms take."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
 
 from access.service import Access, AccessConfig
 from broker.kafka import KafkaLogConfig
@@ -14,12 +16,14 @@ from core.errors import SettingsError
 from hub.settings import Settings, parse_headers
 from ingest.bridge.bridge import BridgeConfig
 from ingest.bridge.topics import parse_topics
+from ingest.encode import ipc_bytes
 from ingest.limits import Limits
 from ingest.scrape.scraper import ScrapeConfig
 from ingest.scrape.targets import parse_targets
 from storage.warehouse.config import WarehouseConfig
 from streams.config import StreamsConfig
 from streams.prices.model import TenantPrice
+from streams.steps.decode import decode_record
 from streams.steps.dedupe import Window
 
 if TYPE_CHECKING:
@@ -128,11 +132,21 @@ def streams_config(settings: Settings, partitions: int, *, alone: bool = False) 
         linger_s=settings.block_linger_ms / 1000,
         block_rows=settings.block_rows,
         window=Window(seconds=settings.dedupe_seconds, events=settings.dedupe_events),
+        poison_in_a_row=settings.poison_in_a_row,
         exit_on_give_up=alone,
         session_timeout_s=settings.session_timeout_s,
         stall_s=settings.stall_s,
         watch_s=0.25 if settings.embedded_log else 1.0,  # over the network it costs requests
     )
+
+
+def record_again(value: bytes, now: datetime) -> bytes:
+    """A record of ``hub.events`` as it was, but received now: the streams know ids by the time of their receipt."""
+    table = decode_record(value)
+    at = table.column_names.index("received_at")
+    kind = table.schema.field(at).type
+    received = pa.array([now], pa.timestamp("us", "UTC")).cast(kind).take(pa.array([0] * table.num_rows, pa.int64()))
+    return ipc_bytes(table.set_column(at, "received_at", received))
 
 
 def retention(access: Access, tenant: str, kind: Literal["events", "payloads", "rollups"]) -> timedelta:

@@ -1,6 +1,6 @@
 """What a door hands to the publisher, and what it gets back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from access.tenant_settings import Redaction
 from broker.log import Mark
+from ingest import forms
+from schemas.custom import TenantType
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Arrival:
         What is taken out of the texts.
     capture
         Whether contents (prompts, completions, arguments …) are kept at all.
+    types
+        Event types of the tenant's own, by name.
     """
 
     tenant: str
@@ -42,6 +46,7 @@ class Arrival:
     key: str | None = None
     redaction: Redaction = field(default_factory=Redaction)
     capture: bool = True
+    types: Mapping[str, TenantType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ class Rejected:
     """A row that is not kept as an event: what is wrong with which field, and its bytes.
 
     ``reason`` ends as a sentence about the field: "must be at least 0". ``kind`` is one of a few words for the
-    metrics: ``json``, ``type``, ``field``, ``time``, ``size``.
+    metrics: ``json``, ``type``, ``field``, ``time``, ``size``. ``form`` is how the bytes are to be read, should they be
+    sent again (:mod:`ingest.forms`).
     """
 
     index: int
@@ -58,6 +64,7 @@ class Rejected:
     reason: str
     kind: str
     original: bytes
+    form: str = forms.EVENT
 
     def answer(self) -> dict[str, Any]:
         """The row's entry in the answer."""

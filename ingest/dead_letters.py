@@ -44,7 +44,9 @@ def _letter(batch: Batch, rows: Sequence[Rejected]) -> bytes:
             "door": batch.door,
             "stage": "ingest",
             "time": batch.received_at,
-            "rows": [{**row.answer(), "kind": row.kind, **_original(row.original)} for row in rows],
+            "rows": [
+                {**row.answer(), "kind": row.kind, "content_type": row.form, **_original(row.original)} for row in rows
+            ],
         }
     )
 

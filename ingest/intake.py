@@ -1,7 +1,7 @@
 """From a request to its durable answer: the one way through the doors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from ingest.idempotency import Requests, Ticket, body_digest
 from ingest.joint import Arrived, Joiner, Joint, Kind
 from ingest.limits import Limits
 from ingest.publish import Publisher
+from schemas.custom import TenantType
 
 T = TypeVar("T")
 
@@ -83,6 +84,8 @@ class Intake:
         A tenant's settings: ``Access.settings``. Called once a request.
     traces
         Of the process.
+    types
+        A tenant's own event types; likewise.
     """
 
     def __init__(
@@ -95,12 +98,13 @@ class Intake:
         limits: Limits | None = None,
         settings: Callable[[str], TenantSettings] = lambda _tenant: TenantSettings(),
         traces: Traces = NO_TRACES,
+        types: Callable[[str], Mapping[str, TenantType]] = lambda _tenant: {},
     ) -> None:
         self.limits = limits or Limits()
         self._clock = clock
         self._metrics = metrics
         self._traces = traces
-        self._settings = settings
+        self._settings, self._types = settings, types
         self._requests = Requests(log, clock, self.limits)
         self._in_flight = InFlight(self.limits.in_flight_bytes, metrics)
         self._executor = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="ingest")
@@ -162,22 +166,27 @@ class Intake:
                 kind = Kind(delivery.tenant, delivery.door, delivery.key, decoder)
                 return await self._joiner.decode(kind, wire, delivery.encoding)
             decoder = decoder.alone  # large enough to need no company, and too large to let others wait
-        arrival = self._arrival(delivery)
+        arrival = self.arrival(delivery.tenant, delivery.door, delivery.key)
         inline = len(wire) <= _INLINE_BYTES
         return Arrived(arrival, await self._run(inline, self._decode_alone, decoder, wire, delivery.encoding, arrival))
 
-    def _arrival(self, of: Delivery | Kind) -> Arrival:
-        settings = self._settings(of.tenant)
+    def _arrival(self, kind: Kind) -> Arrival:
+        return self.arrival(kind.tenant, kind.door, kind.key)
+
+    def arrival(self, tenant: str, door: str, key: str | None = None) -> Arrival:
+        """What decoding a tenant's rows depends on, now."""
+        settings = self._settings(tenant)
         now = self._clock.now()
         return Arrival(
-            tenant=of.tenant,
+            tenant=tenant,
             received_at=now,
             oldest=now - timedelta(days=settings.retention_days.events),
             newest=now + self.limits.future,
-            door=of.door,
-            key=of.key,
+            door=door,
+            key=key,
             redaction=settings.redaction,
             capture=settings.content_capture,
+            types=self._types(tenant),
         )
 
     def _decode_alone(self, decoder: Decoder, wire: bytes, encoding: str, arrival: Arrival) -> Decoded:

@@ -9,6 +9,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from schemas.catalogue import EVENT_MODELS
+from schemas.data import EventData
 from schemas.fields import Stored
 
 ArrowType = Literal["string", "int64", "float64", "bool", "json", "id16", "id8", "time", "map"]
@@ -158,6 +159,12 @@ def fields_of(event_type: str) -> dict[str, EventField]:
     """The fields of a type's ``data`` by name; raises ``KeyError`` for an unknown type."""
     model = next(model for model in EVENT_MODELS if event_type == model.TYPE)
     return {name: _field(name, info) for name, info in model.model_fields.items()}
+
+
+@cache
+def common_fields() -> dict[str, EventField]:
+    """The fields that ``data`` of every type may have, also of those that tenants make."""
+    return {name: _field(name, info) for name, info in EventData.model_fields.items()}
 
 
 def _kinds() -> dict[str, EventField]:

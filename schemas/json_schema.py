@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from schemas.catalogue import EVENT_TYPES
+from schemas.custom import TenantType, Version, written
 from schemas.data import EventData
 from schemas.envelope import Envelope
 
@@ -26,6 +27,7 @@ def json_schema(event_type: str) -> dict[str, Any]:
     }
     return {
         "$schema": _DIALECT,
+        "$id": f"urn:llm-hub:{event_type}:{model.VERSION}",
         "title": event_type,
         "description": (model.__doc__ or "").strip().splitlines()[0],
         "type": "object",
@@ -58,6 +60,43 @@ def summary(model: type[EventData]) -> dict[str, str]:
         "version": model.VERSION,
         "source": model.SOURCE,
         "description": (model.__doc__ or "").strip().splitlines()[0],
+    }
+
+
+def own_schema(own: TenantType, version: Version) -> dict[str, Any]:
+    """The JSON Schema of a whole event of a tenant's own type: its schema within the envelope."""
+    envelope = Envelope.model_json_schema(mode="validation", ref_template="#/$defs/{model}")
+    document = dict(own.documents[version])
+    definitions = document.pop("$defs", {})
+    properties = {
+        **envelope["properties"],
+        "type": {"const": own.name, "description": "Event type."},
+        "time": _time(envelope["properties"]["time"]),
+        "data": document,
+    }
+    whole = {
+        "$schema": _DIALECT,
+        "$id": f"urn:llm-hub:{own.name}:{written(version)}",
+        "title": own.name,
+        "description": str(document.get("description", "An event type of your own.")),
+        "type": "object",
+        "properties": properties,
+        "required": [*envelope["required"], *(["data"] if document.get("required") else [])],
+        "additionalProperties": False,
+    }
+    return {**whole, "$defs": definitions} if definitions else whole
+
+
+def own_summary(own: TenantType) -> dict[str, Any]:
+    """One line of the list of types, of a tenant's own."""
+    description = own.documents[own.newest].get("description", "An event type of your own.")
+    return {
+        "type": own.name,
+        "version": written(own.newest),
+        "versions": [written(version) for version in sorted(own.documents)],
+        "source": "any",
+        "description": str(description),
+        "own": True,
     }
 
 

@@ -1,6 +1,6 @@
 """Traces: search, and one of them as a tree. Events: one of them with its contents."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -224,6 +224,16 @@ async def event(layer: SemanticLayer, tenant: str, event_id: str) -> dict[str, A
     body = f"SELECT body FROM payloads WHERE tenant = {who} AND id = {which} LIMIT 1"  # noqa: S608
     contents = (await layer.rows(tenant, body, parameters.within(body))).rows
     return as_event(rows[0], contents[0][0] if contents else "")
+
+
+async def known(layer: SemanticLayer, tenant: str, ids: Collection[bytes]) -> set[bytes]:
+    """Which of these ids are those of stored events of a tenant."""
+    parameters = Parameters()
+    who = parameters.add(tenant, "String")
+    which = parameters.add([str(UUID(bytes=one)) for one in ids], "Array(UUID)")
+    sql = f"SELECT DISTINCT id FROM events WHERE tenant = {who} AND id IN {which}"  # noqa: S608
+    rows = await layer.rows(tenant, sql, parameters.within(sql))
+    return {UUID(str(row[0])).bytes for row in rows.rows}
 
 
 def as_event(row: dict[str, Any], contents: str = "") -> dict[str, Any]:

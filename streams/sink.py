@@ -141,7 +141,11 @@ class Sink:
         """Put records into the dead letters; give up when too many in a row are wrong."""
         self._poison += len(wrong)
         if self._poison > self._config.poison_in_a_row and not good:
-            self._give_up(f"{self._poison} records in a row cannot be processed; the last: {wrong[-1][1]}")
+            self._give_up(
+                f"{self._poison} records in a row cannot be processed; the last: {wrong[-1][1]}. Nothing more is read "
+                "and nothing is lost: see `llm-hub dead-letters list --stage decode`, cure the cause, start again, or "
+                "raise LLM_HUB_POISON_IN_A_ROW to have all of them put into the dead letters"
+            )
         self._metrics.streams_poison.labels(stage).inc(len(wrong))
         letters = dead_letters(wrong, stage, self._seal, self._clock.now())
         pause = self._config.retry_s

@@ -17,6 +17,7 @@ COMMANDS = {
     "backup": "hub.cli.backup",
     "restore": "hub.cli.restore",
     "keys": "hub.cli.keys",
+    "dead-letters": "hub.cli.dead_letters",
     "doctor": "hub.cli.doctor",
     "query": "hub.cli.query",
 }

@@ -21,6 +21,7 @@ from core.clock import Clock
 from core.errors import HubError
 from core.ids import derived_id
 from core.metrics import Metrics
+from ingest import forms
 from ingest.batch import Arrival, Decoded, Rejected
 from ingest.body import once
 from ingest.decode.ndjson import decode_ndjson
@@ -252,7 +253,7 @@ class _Readable:
         try:
             return self.decoder(body, arrival, limits)
         except HubError as error:
-            return Decoded(pa.table({}), (Rejected(0, None, "body", error.detail, "json", body),))
+            return Decoded(pa.table({}), (Rejected(0, None, "body", error.detail, "json", body, forms.BYTES),))
 
 
 def _headers(record: Any) -> dict[str, str]:

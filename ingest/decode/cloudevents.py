@@ -18,7 +18,7 @@ others              names of the envelope without ``_`` (``sessionid``, ``userid
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
@@ -27,6 +27,7 @@ import orjson
 
 from core.errors import BadRequest, TooLarge
 from core.ids import derived_id
+from ingest import forms
 from ingest.batch import Arrival, Decoded
 from ingest.decode.explain import RowInvalid, unknown_type
 from ingest.decode.rows import Row, written
@@ -34,7 +35,7 @@ from ingest.decode.translated import Translated, decode_translated
 from ingest.limits import Limits
 from schemas.catalogue import EVENT_TYPES
 
-STRUCTURED: Final = "application/cloudevents+json"
+STRUCTURED: Final = forms.CLOUDEVENT
 BATCH: Final = "application/cloudevents-batch+json"
 
 _HEADER: Final = "ce-"
@@ -83,7 +84,7 @@ def decode_binary(body: bytes, arrival: Arrival, limits: Limits, attributes: Map
     event: dict[str, Any] = dict(attributes)
     if body.strip():
         event["data"] = _loads(body)
-    return _decode([(0, event, written(event))], arrival, limits)
+    return decode_events([(0, event, written(event))], arrival, limits)
 
 
 def decode_structured(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
@@ -97,7 +98,7 @@ def decode_structured(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
     value = _loads(body)
     if not isinstance(value, dict):
         raise BadRequest(f"the body is no CloudEvent: send one JSON object, or an array of them as {BATCH}")
-    return _decode([(0, value, body)], arrival, limits)
+    return decode_events([(0, value, body)], arrival, limits)
 
 
 def decode_batch(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
@@ -115,7 +116,7 @@ def decode_batch(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
         raise BadRequest("the body holds no events: send a JSON array of at least one CloudEvent")
     if len(value) > limits.rows:
         raise TooLarge(f"the body has more than {limits.rows} events; send it in parts", limit=limits.rows)
-    return _decode([(index, event, written(event)) for index, event in enumerate(value)], arrival, limits)
+    return decode_events([(index, event, written(event)) for index, event in enumerate(value)], arrival, limits)
 
 
 def _loads(body: bytes) -> Any:
@@ -125,9 +126,10 @@ def _loads(body: bytes) -> Any:
         raise BadRequest(f"the body is not JSON: {error}") from None
 
 
-def _decode(rows: Iterable[Row], arrival: Arrival, limits: Limits) -> Decoded:
+def decode_events(rows: Iterable[Row], arrival: Arrival, limits: Limits) -> Decoded:
+    """Decode events one by one."""
     plain = (_with_plain_data(row) for row in rows)
-    return decode_translated(plain, partial(_translate, arrival=arrival), arrival, limits)
+    return decode_translated(plain, partial(_translate, arrival=arrival), arrival, limits, forms.CLOUDEVENT)
 
 
 def _with_plain_data(row: Row) -> Row:
@@ -154,7 +156,7 @@ def _translate(event: dict[str, Any], arrival: Arrival) -> Iterable[Translated]:
     id_, source = _text(event, "id"), _text(event, "source")
     made: dict[str, Any] = {
         "id": id_ if _UUID.fullmatch(id_) else str(derived_id(source, id_)),
-        "type": _type(_text(event, "type")),
+        "type": _type(_text(event, "type"), arrival.types),
         "source": _last_segment(source),
         "time": arrival.received_at.isoformat() if event.get("time") is None else event["time"],
         **_trace(event.get("traceparent")),
@@ -177,12 +179,12 @@ def _text(event: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _type(name: str) -> str:
-    if name in EVENT_TYPES:
+def _type(name: str, own: Collection[str]) -> str:
+    if name in EVENT_TYPES or name in own:
         return name
-    known = [event_type for event_type in EVENT_TYPES if name.endswith("." + event_type)]
+    known = [event_type for event_type in (*EVENT_TYPES, *own) if name.endswith("." + event_type)]
     if not known:
-        raise unknown_type(name)
+        raise unknown_type(name, own)
     return max(known, key=len)
 
 

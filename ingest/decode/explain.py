@@ -1,6 +1,6 @@
 """From a validation error to a sentence about one field that says what would be right."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -72,12 +72,12 @@ def unknown_field(name: str) -> str:
     return f"is no field of the envelope{hint}"
 
 
-def unknown_type(name: object) -> RowInvalid:
+def unknown_type(name: object, own: Collection[str] = ()) -> RowInvalid:
     """The verdict on an event of a type nobody knows."""
     if not isinstance(name, str):
         return RowInvalid("type", "is required" if name is None else "must be text", "type")
-    near = nearest(name, EVENT_TYPES)
-    hint = f"; did you mean {near!r}?" if near else f"; the types are {', '.join(EVENT_TYPES)}"
+    near = nearest(name, (*EVENT_TYPES, *own))
+    hint = f"; did you mean {near!r}?" if near else f"; the types are {', '.join((*EVENT_TYPES, *own))}"
     return RowInvalid("type", f"{name[:100]!r} is no known event type{hint}", "type")
 
 
@@ -91,3 +91,14 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     """
     found = get_close_matches(name[:100].lower(), list(names), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def native(name: str, names: Mapping[str, str]) -> str:
+    """``data.scores.3`` is ``hits.scores.3`` where ``data.scores`` was taken from ``hits.scores``."""
+    head, rest = name, ""
+    while head:
+        if head in names:
+            return names[head] + rest
+        head, dot, last = head.rpartition(".")
+        rest = dot + last + rest
+    return name

@@ -64,7 +64,7 @@ class _Lines:
 
     def decode(self) -> Decoded:
         small = len(self._body) < _SMALL and len(self.lines()) <= _FEW
-        if small or not (self._strictly() or self._gathered()):
+        if small or self._of_own_type() or not (self._strictly() or self._gathered()):
             self._one_by_one(range(len(self.lines())))
         self._rejected.sort(key=lambda row: row.index)
         path = "slow" if not self._quick else "mixed" if self._slow else "fast"
@@ -112,6 +112,11 @@ class _Lines:
         if doubtful.any():
             self._one_by_one(np.flatnonzero(doubtful).tolist())
         return True
+
+    def _of_own_type(self) -> bool:
+        """Whether the tenant's own types are sent here: their rows go one by one anyway, each to its schema."""
+        found = _TYPE.search(self._body[:4096]) if self._arrival.types else None
+        return found is not None and found.group(1).decode(errors="replace") in self._arrival.types
 
     def _sender(self) -> object:
         found = _TYPE.search(self._body[:4096])

@@ -23,6 +23,7 @@ from ingest.decode.texts import Mask, hex_ids
 from schemas.arrow import LOG_SCHEMA
 from schemas.columns import FIELDS
 from schemas.envelope import VERSION
+from schemas.versions import as_is
 
 _NAMES: Final = ("source", "project", "environment", "session_id", "user_id", "id")
 _TEXT_COLUMNS: Final = ("type", "source", "schema_version", "project", "environment", "session_id", "user_id")
@@ -134,8 +135,14 @@ class _Normaliser:
             self._doubt(checks.too_long(source, 1 << 40, 1))
         version = self.given.get("schema_version")
         if version is not None:
-            odd = version.rows_with([v != VERSION for v in version.values]) if version.kind == "text" else version.valid
-            self._doubt(odd)
+            text = version.kind == "text"
+            self._doubt(version.rows_with([self._is_old(v) for v in version.values]) if text else version.valid)
+        if (version is None or not version.full) and self._is_old(VERSION):
+            self._doubt(np.ones(self.rows, np.bool_) if version is None else ~version.valid)
+
+    def _is_old(self, version: str) -> bool:
+        """Whether a version has to be brought up to date, or refused, for one of the types at least."""
+        return not all(as_is(event_type, version) for event_type in self.present)
 
     def _check_required(self) -> None:
         missing: dict[str, list[str]] = {}
@@ -300,8 +307,11 @@ class _Normaliser:
 
     def _defaults(self) -> None:
         version = self.given.get("schema_version")
-        if version is None or not version.full:
-            self.columns["schema_version"] = constant(VERSION, self.rows)  # every other version is in doubt
+        if version is None or not version.valid.any():
+            self.columns["schema_version"] = constant(VERSION, self.rows)
+        elif not version.full:
+            given = self.columns["schema_version"].cast(_WANTED["schema_version"])
+            self.columns["schema_version"] = pc.fill_null(given, VERSION)
         if not self.present & STATUS_TYPES:
             return
         rows = self._of_types(STATUS_TYPES)

@@ -1,7 +1,7 @@
 """Row by row: slow, and exact about what is wrong with a row and what would be right."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +10,16 @@ from pydantic import ValidationError
 
 from core.ids import derived_id, event_id, uuid7
 from ingest.batch import Arrival, Decoded, Rejected
-from ingest.decode.explain import RowInvalid, invalid, unknown_type
-from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, FITS, STATUS_TYPES, TYPE_FIELDS
+from ingest.decode.explain import RowInvalid, invalid, native, unknown_type
+from ingest.decode.shape import BODY_FIELDS, COLUMN_FIELDS, COMMON_FIELDS, FITS, STATUS_TYPES, TYPE_FIELDS
 from ingest.decode.tables import table_of
+from ingest.decode.upcast import up_to_date
 from schemas.catalogue import EVENT_TYPES
-from schemas.columns import LABELS
+from schemas.columns import LABELS, EventField
+from schemas.custom import Misfit, TenantType
 from schemas.data import EventData
 from schemas.envelope import Envelope
+from schemas.versions import as_is, readable
 
 #: A row of a body: its index, its value (or the error of reading it) and its bytes.
 Row = tuple[int, Any, bytes]
@@ -63,7 +66,8 @@ def decode_rows(rows: Iterable[Row], arrival: Arrival, row_bytes: int) -> Decode
     rejected: list[Rejected] = []
     all_ids = True
     dropped = 0
-    for index, value, original in rows:
+    current, origins = up_to_date(list(rows))
+    for index, value, original in current:
         try:
             _check_size(original, row_bytes)
             columns = normalise(value, index, arrival)
@@ -72,7 +76,8 @@ def decode_rows(rows: Iterable[Row], arrival: Arrival, row_bytes: int) -> Decode
             good.append(columns)
             all_ids = all_ids and value.get("id") is not None
         except RowInvalid as error:
-            rejected.append(Rejected(index, named(value), error.field, error.reason, error.kind, original))
+            field = native(error.field, origins[index]) if index in origins else error.field
+            rejected.append(Rejected(index, named(value), field, error.reason, error.kind, original))
             all_ids = all_ids and named(value) is not None
     return Decoded(table_of(good, arrival), tuple(rejected), "slow", all_ids and bool(good or rejected), dropped)
 
@@ -102,14 +107,28 @@ def normalise(value: Any, index: int, arrival: Arrival) -> dict[str, Any]:
         raise RowInvalid("", "must be a JSON object with type, source, time and data", "json")
     given = {name: item for name, item in value.items() if item is not None}
     model = EVENT_TYPES.get(given["type"]) if isinstance(given.get("type"), str) else None
-    if model is None:
-        raise unknown_type(given.get("type"))
+    own = arrival.types.get(given["type"]) if model is None and isinstance(given.get("type"), str) else None
+    if model is None and own is None:
+        raise unknown_type(given.get("type"), arrival.types)
     envelope = _validated(given)
     _check_time(envelope.time, arrival)
-    data = _validated_data(model, envelope.data)
     columns = _envelope_columns(envelope, index, arrival)
-    _place(columns, model, data, envelope.data)
+    if model is not None and not as_is(envelope.type, envelope.schema_version):
+        reason = f"{envelope.schema_version} of {envelope.type} is not known; known are {readable(envelope.type)}"
+        raise RowInvalid("schema_version", reason)
+    if own is not None:
+        columns["schema_version"] = _fits(own, given.get("schema_version"), envelope.data)
+    data = _validated_data(model or EventData, envelope.data)
+    _place(columns, TYPE_FIELDS.get(envelope.type, COMMON_FIELDS), data, envelope.data)
     return columns
+
+
+def _fits(own: TenantType, version: Any, data: dict[str, Any]) -> str:
+    """The version of an event of a tenant's own type, as its schema takes it."""
+    try:
+        return own.check(None if version is None else str(version), data)
+    except Misfit as error:
+        raise RowInvalid(error.field, error.reason) from None
 
 
 def _validated(given: dict[str, Any]) -> Envelope:
@@ -165,11 +184,11 @@ def _envelope_columns(envelope: Envelope, index: int, arrival: Arrival) -> dict[
     }
 
 
-def _place(columns: dict[str, Any], model: type[EventData], data: EventData, given: dict[str, Any]) -> None:
+def _place(columns: dict[str, Any], fields: Mapping[str, EventField], data: EventData, given: dict[str, Any]) -> None:
     """Put every field of ``data`` where it is kept."""
+    event_type = columns["type"]
     rest: dict[str, Any] = {}
     body: dict[str, Any] = {}
-    fields = TYPE_FIELDS[model.TYPE]
     for name in given:
         value = getattr(data, name) if name in fields else given[name]
         if value is None:
@@ -178,13 +197,13 @@ def _place(columns: dict[str, Any], model: type[EventData], data: EventData, giv
             body[name] = value
         elif name in fields and fields[name].stored.place == "column":
             columns[name] = value
-        elif LABELS.get(model.TYPE) == name:
+        elif LABELS.get(event_type) == name:
             columns["name"] = value
         elif name not in fields and name in COLUMN_FIELDS and FITS[name](value):
             columns[name] = value
         else:
             rest[name] = value
-    if model.TYPE in STATUS_TYPES:
+    if event_type in STATUS_TYPES:
         columns.setdefault("status", "ok")
     columns["data"], columns["body"] = _json(rest, "data"), _json(body, "data")
 

@@ -6,12 +6,15 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from schemas.catalogue import EVENT_TYPES
-from schemas.columns import FIELDS, LABELS, EventField, fields_of
+from schemas.columns import FIELDS, LABELS, EventField, common_fields, fields_of
 
 #: Fields whose value is the name of the event's subject, by type, → the column ``name``.
 TYPE_FIELDS: Final[Mapping[str, Mapping[str, EventField]]] = MappingProxyType(
     {event_type: fields_of(event_type) for event_type in EVENT_TYPES}
 )
+
+#: Fields of every type, for the types that tenants make.
+COMMON_FIELDS: Final[Mapping[str, EventField]] = MappingProxyType(common_fields())
 
 
 def _groups(name: str) -> tuple[tuple[EventField, frozenset[str]], ...]:

@@ -7,11 +7,13 @@ from typing import Any, Final
 import orjson
 
 from core.errors import BadRequest, TooLarge
+from ingest import forms
 from ingest.batch import Arrival, Decoded, Rejected
-from ingest.decode.explain import RowInvalid
+from ingest.decode.explain import RowInvalid, native
 from ingest.decode.finish import finish
 from ingest.decode.rows import Row, Unreadable, decode_rows, named, read_row, written
 from ingest.limits import Limits
+from schemas.catalogue import EVENT_TYPES
 
 #: Media types of which each line is a row.
 LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -68,10 +70,13 @@ def _values(body: bytes) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def decode_translated(rows: Iterable[Row], translate: Translate, arrival: Arrival, limits: Limits) -> Decoded:
+def decode_translated(
+    rows: Iterable[Row], translate: Translate, arrival: Arrival, limits: Limits, form: str
+) -> Decoded:
     """Translate rows and decode what they become; a wrong row is told by its own index, id and field.
 
-    A row may become several events: each is kept or rejected for itself, and counts for itself in the answer.
+    A row may become several events: each is kept or rejected for itself, and counts for itself in the answer. ``form``
+    says what the rows are (:mod:`ingest.forms`).
     """
     events: list[Row] = []
     origins: list[tuple[int, str | None, Mapping[str, str]]] = []
@@ -80,15 +85,17 @@ def decode_translated(rows: Iterable[Row], translate: Translate, arrival: Arriva
         try:
             made = list(translate(_object(value)))
         except RowInvalid as error:
-            rejected.append(Rejected(index, named(value), error.field, error.reason, error.kind, text))
+            rejected.append(Rejected(index, named(value), error.field, error.reason, error.kind, text, form))
             continue
         for one in made:
+            if form != forms.CLOUDEVENT and one.event.get("type") in EVENT_TYPES:  # made here, so of today's version
+                one.event.setdefault("schema_version", EVENT_TYPES[one.event["type"]].VERSION)
             origins.append((index, named(value) or named(one.event), one.names))
             events.append((len(events), one.event, text))
     decoded = decode_rows(events, arrival, limits.row_bytes)
     for row in decoded.rejected:
         index, id_, names = origins[row.index]
-        rejected.append(replace(row, index=index, id=id_, field=_native(row.field, names)))
+        rejected.append(replace(row, index=index, id=id_, field=native(row.field, names), form=form))
     rejected.sort(key=lambda row: row.index)
     if not arrival.capture:  # which fields of a foreign row are contents is not known: none of it is kept
         rejected = [replace(row, original=b"") for row in rejected]
@@ -102,14 +109,3 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RowInvalid("", "must be a JSON object", "json")
     return value
-
-
-def _native(name: str, names: Mapping[str, str]) -> str:
-    """``data.scores.3`` is ``hits.scores.3`` where ``data.scores`` was taken from ``hits.scores``."""
-    head, rest = name, ""
-    while head:
-        if head in names:
-            return names[head] + rest
-        head, dot, last = head.rpartition(".")
-        rest = dot + last + rest
-    return name

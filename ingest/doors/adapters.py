@@ -1,6 +1,6 @@
 """``POST /v1/adapters/{module}``: rows in a module's own form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -9,10 +9,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from access.principal import Principal
 from access.web import require
 from core.errors import NotFound, Unprocessable, UnsupportedMediaType
+from ingest import forms
 from ingest.adapters import MODULES
 from ingest.adapters.form import Adapter
 from ingest.batch import Arrival, Decoded
 from ingest.decode.explain import nearest
+from ingest.decode.rows import Row
 from ingest.decode.translated import LINES, Translated, decode_translated, read_rows
 from ingest.doors.delivering import ANSWERS, deliver, media_type_of
 from ingest.limits import Limits
@@ -83,6 +85,13 @@ def decode(
     body: bytes, arrival: Arrival, limits: Limits, *, adapter: Adapter, version: str, media_type: str
 ) -> Decoded:
     """Decode rows of a module; a decoder once its named arguments are given."""
+    return decode_module_rows(read_rows(body, media_type, limits), arrival, limits, adapter, version)
+
+
+def decode_module_rows(
+    rows: Iterable[Row], arrival: Arrival, limits: Limits, adapter: Adapter, version: str
+) -> Decoded:
+    """Decode rows of a module that have been read."""
     read = adapter.versions[version].read
 
     def translate(row: dict[str, Any]) -> Iterator[Translated]:
@@ -91,4 +100,4 @@ def decode(
                 one.event["time"] = arrival.received_at.isoformat()
             yield one
 
-    return decode_translated(read_rows(body, media_type, limits), translate, arrival, limits)
+    return decode_translated(rows, translate, arrival, limits, forms.of_module(adapter.module, version))

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from core.errors import BadRequest, TooLarge
+from ingest import forms
 from ingest.batch import Arrival, Decoded, Receipt
 from ingest.body import once
 from ingest.decode.explain import RowInvalid
@@ -173,7 +174,7 @@ def _decoder(subjects: list[Subject], wrong: list[tuple[RowInvalid, Any]], trace
             event.setdefault("time", arrival.received_at.isoformat())
             return [Translated(event, NAMES)]
 
-        return decode_translated(rows, translate, arrival, limits)
+        return decode_translated(rows, translate, arrival, limits, forms.LANGFUSE)
 
     return decode
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from ingest import forms
 from ingest.batch import Rejected
 from ingest.otlp.attributes import Attributes
 from ingest.otlp.values import Value
@@ -100,7 +101,9 @@ class Records:
 
     def refuse(self, name: str, reason: str, original: bytes) -> None:
         """Count a row that cannot be read."""
-        self.rejected.append(Rejected(self.count, None, name, reason, "field" if name else "protobuf", original))
+        self.rejected.append(
+            Rejected(self.count, None, name, reason, "field" if name else "protobuf", original, forms.OTLP)
+        )
         self.count += 1
 
 

@@ -9,6 +9,7 @@ from query_api.endpoints import (
     analytics,
     audit,
     backups,
+    dead_letters,
     events,
     exports,
     health,
@@ -43,5 +44,6 @@ ENDPOINTS: Final[Sequence[APIRouter]] = (
     users.router,
     audit.router,
     backups.router,
+    dead_letters.router,
     *OPERATION,
 )

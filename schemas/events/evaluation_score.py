@@ -25,6 +25,7 @@ class EvaluationScore(EventData):
 
     TYPE: ClassVar[str] = "evaluation.score"
     SOURCE: ClassVar[str] = "evaluation"
+    VERSION: ClassVar[str] = "1.1"
     EXAMPLE: ClassVar[dict[str, Any]] = {
         "evaluator": "faithfulness",
         "score": 0.86,
@@ -51,6 +52,8 @@ class EvaluationScore(EventData):
     cost_usd: Money | None = Field(None, description="Cost of the judgement.")
     duration_ms: Milliseconds | None = Field(None, description="Duration.")
     target_event_id: Detail | None = Field(None, description="Event that was judged.")
+    dataset: Detail | None = Field(None, description="Set of cases that the answer belongs to (since 1.1).")
+    run_id: Detail | None = Field(None, description="Run of the evaluation, to compare runs (since 1.1).")
 
     @model_validator(mode="after")
     def _score_or_label(self) -> Self:

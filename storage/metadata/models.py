@@ -157,6 +157,18 @@ class Price(Base):
     created_at: Mapped[datetime]
 
 
+class EventSchema(Base):
+    """A version of an event type of a tenant's own: the JSON Schema of its data. Never changed."""
+
+    __tablename__ = "event_schemas"
+    tenant: Mapped[str] = mapped_column(String(64), ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    type: Mapped[str] = mapped_column(String(100), primary_key=True)
+    major: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    minor: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
 class Erasure(Base):
     """A tenant that was deleted and whose data is still to be erased. Outlives its tenant: there is no foreign key."""
 

@@ -64,6 +64,7 @@ SPANS = {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN]}]}]}
 
 #: Doors: whoever has a key may send, and what is sent belongs to the key's tenant.
 SENDING = {
+    ("PUT", "/v1/schemas/{event_type}"),
     ("POST", "/v1/events"),
     ("POST", "/v1/adapters/{module}"),
     ("POST", "/api/public/ingestion"),
@@ -143,7 +144,12 @@ RECIPES: dict[tuple[str, str], list[Try]] = {
     ("PUT", "/v1/prices/{price_id}"): [Try("/v1/prices/{price}", body=PRICE)],
     ("DELETE", "/v1/prices/{price_id}"): [Try("/v1/prices/{price}")],
     ("GET", "/v1/schemas"): [Try()],
-    ("GET", "/v1/schemas/{event_type}"): [Try("/v1/schemas/llm.request")],
+    ("GET", "/v1/schemas/{event_type}"): [Try("/v1/schemas/llm.request"), Try("/v1/schemas/{own_type}")],
+    ("PUT", "/v1/schemas/{event_type}"): [
+        Try("/v1/schemas/mine.own", body={"type": "object"}),
+        Try("/v1/schemas/llm.own", body={"type": "object"}),
+    ],
+    ("DELETE", "/v1/schemas/{event_type}"): [Try("/v1/schemas/{own_type}")],
     ("GET", "/v1/tenants"): [Try()],
     ("POST", "/v1/tenants"): [Try(body={"id": "another"}), Try(body={"id": OWNER})],
     ("GET", "/v1/tenants/{tenant_id}"): [Try("/v1/tenants/{tenant}")],
@@ -167,6 +173,17 @@ RECIPES: dict[tuple[str, str], list[Try]] = {
     ("PATCH", "/v1/users/{user_id}"): [Try("/v1/users/{user}", body={"disabled": True})],
     ("DELETE", "/v1/users/{user_id}"): [Try("/v1/users/{user}")],
     ("POST", "/v1/users/{user_id}/sign-in-link"): [Try("/v1/users/{user}/sign-in-link", body={})],
+    ("GET", "/v1/dead-letters"): [
+        Try(query={"state": "all"}),
+        Try(query={"tenant": OWNER}),
+        Try(query={"tenant": ""}),
+        Try(query={"state": "all", "reason": MARK}),
+    ],
+    ("POST", "/v1/dead-letters/replay"): [Try(body={}), Try(body={"tenant": OWNER})],
+    ("DELETE", "/v1/dead-letters"): [Try(query={"all": True}), Try(query={"tenant": OWNER})],
+    ("GET", "/v1/dead-letters/{letter_id}"): [Try("/v1/dead-letters/{letter}")],
+    ("POST", "/v1/dead-letters/{letter_id}/replay"): [Try("/v1/dead-letters/{letter}/replay", body={})],
+    ("DELETE", "/v1/dead-letters/{letter_id}"): [Try("/v1/dead-letters/{letter}")],
     ("GET", "/v1/audit"): [Try(), Try(query={"tenant": OWNER})],
     ("GET", "/v1/audit/verify"): [Try()],
     ("POST", "/v1/admin/backup"): [Try(), Try(query={"tenant": OWNER})],
@@ -246,7 +263,12 @@ async def furnish(client: httpx.AsyncClient) -> dict[str, str]:
     price = await client.post("/v1/prices", json={**PRICE, "model": f"own-{MARK}"})
     user = await client.post("/v1/users", json={"email": f"{MARK}@example.com", "name": MARK})
     assert (price.status_code, user.status_code) == (201, 201), price.text + user.text
+    (letter,) = (await client.get("/v1/dead-letters")).json()["letters"]
+    own = {"type": "object", "description": MARK}
+    assert (await client.put(f"/v1/schemas/{MARK}.own", json=own)).status_code == 201
     return {
+        "own_type": f"{MARK}.own",
+        "letter": letter["id"],
         "price": price.json()["id"],
         "user": user.json()["id"],
         "trace": TRACE,
@@ -309,7 +331,15 @@ async def test_the_other_tenant_s_key_finds_nothing_and_changes_nothing(world: W
 async def possessions(world: World) -> list[Any]:
     """What the first tenant has, as it sees it itself."""
     found: list[Any] = []
-    for path in ("/v1/prices", "/v1/users", "/v1/tenants/{tenant}", "/v1/events/{event}", "/v1/prices/{price}"):
+    for path in (
+        "/v1/prices",
+        "/v1/users",
+        "/v1/tenants/{tenant}",
+        "/v1/events/{event}",
+        "/v1/prices/{price}",
+        "/v1/dead-letters",
+        "/v1/schemas/{own_type}",
+    ):
         answer = await world.first.get(path.format_map(world.ids))
         assert answer.status_code == 200, answer.text
         assert MARK in answer.text

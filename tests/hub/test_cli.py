@@ -53,7 +53,7 @@ def test_every_command_explains_itself(run: Run, command: str) -> None:
 def test_the_help_names_every_command(run: Run) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    assert all(f"    {command} " in out for command in COMMANDS)
+    assert all(re.search(rf"^    {command}\s", out, re.MULTILINE) for command in COMMANDS)
 
 
 def test_the_version(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,8 @@ class FakeLog:
         positions = []
         for record in records:
             offset = sum(r.topic == record.topic and r.partition == record.partition for r in self.records)
-            stored = Record(record.topic, record.partition, offset, record.key, record.value, record.headers, 0)
+            now = int(self.clock.now().timestamp() * 1000)
+            stored = Record(record.topic, record.partition, offset, record.key, record.value, record.headers, now)
             self.records.append(stored)
             positions.append(Position(record.topic, record.partition, offset))
         return positions

@@ -182,6 +182,45 @@ async def test_too_much_poison_in_a_row_stops_loudly(lab: Lab) -> None:
     assert await lab.read(DEAD_LETTERS) == []
 
 
+async def test_what_stopped_goes_on_without_loss_once_it_is_cured(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake of a release makes every record unreadable; the one that reads them again finds them all."""
+    from streams.steps import decode
+
+    whole, writer = decode.decode_record, FakeWriter()
+    await lab.append(*(_calls(range(n, n + 2)) for n in range(0, 16, 2)))
+
+    def broken(value: bytes | None, columns: Any = None) -> pa.Table:
+        raise Poison("no such column")
+
+    with monkeypatch.context() as release:
+        release.setattr(decode, "decode_record", broken)
+        async with lab.streams(writer, poison_in_a_row=5) as streams:
+            await until(lambda: streams.check().state == "given_up")
+            assert "llm-hub dead-letters list" in streams.check().detail
+            assert "LLM_HUB_POISON_IN_A_ROW" in streams.check().detail
+            assert not streams.check().ok
+    assert decode.decode_record is whole
+    assert (writer.blocks, await lab.read(DEAD_LETTERS)) == ([], [])
+    async with lab.streams(writer, poison_in_a_row=5):
+        await until(lambda: _rows(writer) == 16)
+    assert writer.ids() == _ids(range(16))
+
+
+async def test_what_stopped_goes_on_when_it_may_put_more_aside(lab: Lab) -> None:
+    writer = FakeWriter()
+    await lab.append_raw(*[b"garbage %d" % number for number in range(8)])
+    await lab.append(_calls(range(2)))
+    async with lab.streams(writer, poison_in_a_row=5, block_rows=1) as streams:
+        await until(lambda: streams.check().state == "given_up")
+    before = len(await lab.read(DEAD_LETTERS))
+    assert before <= 5
+    async with lab.streams(writer, poison_in_a_row=100):
+        await until(lambda: _rows(writer) == 2)
+    letters = [json.loads(value) for value in await lab.read(DEAD_LETTERS)]
+    assert {b64decode(letter["original_base64"]) for letter in letters} == {b"garbage %d" % n for n in range(8)}
+    assert sorted({letter["offset"] for letter in letters}) == list(range(8))
+
+
 async def test_a_record_that_makes_a_step_fail_is_put_aside(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     from streams.prices.table import PriceTable
 
