@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp
 
@@ -77,6 +78,12 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return problem(error.status_code, str(error.detail), str(error.detail), headers=error.headers)
 
 
+async def _gone(_: Request, error: Exception) -> Response:
+    """Nobody reads this: whoever sent the body went away before its end, and nothing of it was kept."""
+    assert isinstance(error, ClientDisconnect)
+    return problem(400, "Bad request", "the body ended before it was complete")
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     """Nothing of the inside reaches the client but an id to find it by in the log."""
     reference = uuid.uuid4().hex[:12]
@@ -125,5 +132,6 @@ def build_web(version: str, routers: Iterable[APIRouter], services: Mapping[str,
     app.add_exception_handler(HubError, _hub_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
     return app

@@ -1,7 +1,7 @@
 """How much is tried: a little by default, the issue's numbers with ``LLM_HUB_CHAOS_FULL=1``.
 
-``LLM_HUB_CHAOS_SEED`` repeats a run, ``LLM_HUB_CHAOS_ROUNDS`` says how often a thing is broken, ``LLM_HUB_CHAOS_SOAK``
-how many seconds the soak takes, and ``LLM_HUB_CHAOS_OUT`` names a file that gets a JSON line for each scenario.
+``LLM_HUB_CHAOS_SEED`` repeats a run, ``LLM_HUB_CHAOS_ROUNDS`` says how often a thing is broken, and
+``LLM_HUB_CHAOS_OUT`` names a file that gets a JSON line of figures for each scenario.
 """
 
 import os

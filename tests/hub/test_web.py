@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from core import errors
 from core.errors import HubError
@@ -40,6 +41,10 @@ def router() -> APIRouter:
     @router.get("/break")
     async def breaks() -> None:
         raise ZeroDivisionError(SECRET)
+
+    @router.get("/gone")
+    async def gone() -> None:
+        raise ClientDisconnect
 
     @router.get("/quote")
     async def quotes() -> None:
@@ -90,6 +95,13 @@ async def test_what_nobody_expected_tells_nothing_but_where_to_look(
     record = next(record for record in caplog.records if reference in record.getMessage())
     assert record.getMessage() == f"unexpected error {reference} at GET /break"
     assert record.exc_info is not None
+
+
+async def test_a_sender_that_goes_away_is_no_mistake_of_the_hub(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await client.get("/gone")).status_code == 400
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
 
 
 async def test_anything_can_be_quoted(client: httpx.AsyncClient) -> None:
