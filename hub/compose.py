@@ -53,6 +53,8 @@ from semantic.traces import known
 from storage.metadata.database import Metadata
 from storage.metadata.journal import SqlBlockJournal
 from storage.warehouse.client import Warehouse
+from storage.warehouse.cluster import Shards
+from storage.warehouse.marks import Marks
 from storage.warehouse.migrations import migrate
 from storage.warehouse.retention import Retention
 from storage.warehouse.roller import Roller
@@ -110,7 +112,8 @@ class Hub:
         self.traces: Traces = NO_TRACES
         self.metadata = Metadata(settings.database_url)
         self.warehouse = Warehouse(settings.warehouse_url, wiring.warehouse_config(settings), self.clock, self.metrics)
-        self.roller = Roller(self.warehouse, self.clock)
+        self.shards = Shards(self.warehouse)
+        self.roller = Roller(self.warehouse, self.clock, shard_of=self.shards.of)
         self.live = LiveFeed()
         self._access: Access | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -241,6 +244,7 @@ class Hub:
     async def _open_warehouse(self) -> None:
         await asyncio.to_thread(self.warehouse.open)
         self._stack.push_async_callback(asyncio.to_thread, self.warehouse.close)
+        self._stack.push_async_callback(asyncio.to_thread, self.shards.close)
         async with self.metadata.alone():  # of several processes that start, one migrates
             for number in await asyncio.to_thread(migrate, self.warehouse):
                 logger.info("warehouse migration %04d done", number)
@@ -248,7 +252,7 @@ class Hub:
     def _streams(self, access: Access, log: Log) -> Streams:
         journal = SqlBlockJournal(self.settings.database_url, self.clock)
         self._stack.callback(journal.close)
-        writer = BlockWriter(self.warehouse, journal, wiring.GROUP, self.roller, self._stored)
+        writer = BlockWriter(self.warehouse, journal, wiring.GROUP, self.roller, self._stored, self.shards.of)
         return Streams(
             wiring.streams_config(self.settings, log.partitions(EVENTS), alone=self.role == "streams"),
             log,
@@ -287,6 +291,9 @@ class Hub:
             # Nobody else writes: this process knows what is not rolled up yet.
             level = partial(self.roller.level, partitions)
             surroundings = replace(surroundings, level=level, holds=self.roller.holds, writes=self._writes)
+        if self.settings.warehouse_cluster:
+            marks = Marks(self.warehouse, partitions)
+            surroundings = replace(surroundings, level=marks.level, holds=marks.holds, tries=3)
         # Half of the cores for one question: on small machines the others are asking, and events flow in.
         threads = max(1, (os.cpu_count() or 2) // 2)
         config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)

@@ -94,6 +94,11 @@ class Settings(BaseModel):
         description="How many bytes of `hub.events` the embedded log keeps; on Kafka the time alone decides.",
     )
     warehouse_memory_mb: int = Field(1000, ge=256, description="Memory cap of the embedded engine.")
+    warehouse_cluster: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="Name of the cluster (in `system.clusters`) whose shards hold the rows; none: one server.",
+    )
     warehouse_connections: int = Field(12, ge=1, le=1000, description="Connections to the warehouse at most.")
     warehouse_connect_timeout_s: float = Field(
         5.0, gt=0, le=300, description="How long a ClickHouse server may take to accept a connection."

@@ -61,6 +61,7 @@ def warehouse_config(settings: Settings) -> WarehouseConfig:
     """The warehouse's limits."""
     return WarehouseConfig(
         memory_bytes=settings.warehouse_memory_mb << 20,
+        cluster=settings.warehouse_cluster,
         connections=settings.warehouse_connections,
         connect_seconds=settings.warehouse_connect_timeout_s,
         read_seconds=settings.warehouse_read_timeout_s,

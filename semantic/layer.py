@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 from core.clock import Clock
 from core.errors import HubError, SlowDown, TooManyRequests, Unprocessable
@@ -22,6 +23,8 @@ from storage.warehouse.rows import Rows
 from storage.warehouse.session import Settings
 
 logger = logging.getLogger(__name__)
+
+Known = TypeVar("Known")
 
 #: Engine codes whose cause is the question: wrong regex, too much time or memory.
 _BAD_PATTERN: Final = 427
@@ -100,6 +103,9 @@ class Surroundings:
         A tenant's units of a currency per US dollar, by ISO code.
     level, holds
         How far the rollups are, and whether they still are.
+    tries
+        How often ``level`` is worth asking, as long as it does not hold. 0: this process knows it; more: it asks the
+        warehouse, and both block.
     metrics, traces
         Where questions are counted and traced.
     """
@@ -109,6 +115,7 @@ class Surroundings:
     rates: Callable[[str], Mapping[str, float]] = _no_rates
     level: Callable[[], Level] = _no_level
     holds: Callable[[Level], bool] = _may_have_moved
+    tries: int = 0
     metrics: Metrics = field(default_factory=Metrics)
     traces: Traces = NO_TRACES
 
@@ -271,14 +278,25 @@ class SemanticLayer:
         """A question's statement and its rows.
 
         Asking for the marks of the rollups costs as much as a small question. Where this process folds, it knows them;
-        if a fold came between, the statement is asked once more and reads them itself.
+        if a fold came between, the statement is asked once more and reads them itself. Of a cluster they are asked for
+        before and after the statement, which has no one moment of its own there.
         """
-        for level in (self._around.level(), UNKNOWN):
+        for ask in (*[self._around.level] * max(1, self._around.tries), _no_level):
+            level = await self._known(ask)
             compiled = compile_question(question, tenant, now, self._sources, within=within, series=series, level=level)
             rows = await self._rows(tenant, compiled, now)
-            if not (compiled.reads_behind and level.marks) or self._around.holds(level):
+            if not (compiled.reads_behind and level.marks):
+                break
+            read = {name: places for name, places in level.marks.items() if name in compiled.source.split("+")}
+            if await self._known(partial(self._around.holds, replace(level, marks=read))):
                 break
         return compiled, rows
+
+    async def _known(self, ask: Callable[[], Known]) -> Known:
+        """What a neighbour knows; in a thread where it has to ask for it."""
+        if not self._around.tries:
+            return ask()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     async def _rows(self, tenant: str, compiled: Compiled, now: datetime) -> Rows:
         """The rows of a statement; those of a range that is over may be known already."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar
 import pyarrow as pa
 
 from core.clock import Clock, SystemClock
-from core.errors import HubError
+from core.errors import HubError, SettingsError
 from core.metrics import Metrics
 from storage.warehouse.address import Folder, Server, parse_address
 from storage.warehouse.blocks import ipc_block
@@ -42,7 +42,7 @@ class Warehouse:
     Parameters
     ----------
     url
-        See :func:`storage.warehouse.address.parse_address`.
+        See :func:`storage.warehouse.address.parse_address`; or an address that was read already.
     config
         Limits and sizes.
     clock
@@ -63,17 +63,21 @@ class Warehouse:
 
     def __init__(
         self,
-        url: str,
+        url: str | Folder | Server,
         config: WarehouseConfig | None = None,
         clock: Clock | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        self.address = parse_address(url)
+        self.address = parse_address(url) if isinstance(url, str) else url
         self.config = config or WarehouseConfig()
         self.clock: Clock = clock or SystemClock()
         self._metrics = metrics or Metrics()
         self._hosts: Hosts | None = None
         self._patience: Patience | None = None
+        if self.config.cluster and not isinstance(self.address, Server):
+            raise SettingsError(
+                "warehouse_cluster needs a warehouse URL of the form clickhouse://… (or clickhouses://…)."
+            )
         if isinstance(self.address, Server):
             self._hosts = Hosts(self.address, self.config, self._metrics.warehouse_failovers.inc)
             self._patience = Patience(self.config, self.clock)

@@ -36,7 +36,9 @@ class WarehouseConfig:
     result_rows
         Most rows of one answer; exports stream and have no such limit.
     cluster
-        Name of the cluster that migrations create tables on; empty for a single server.
+        Name of the cluster whose shards hold the rows (:mod:`storage.warehouse.cluster`); empty for a single server.
+    in_step
+        Replicated tables that a host must have whole before it is used: another replica may have taken their last rows.
     """
 
     memory_bytes: int = 1_200_000_000
@@ -57,3 +59,4 @@ class WarehouseConfig:
     breaker_seconds: float = 5.0
     result_rows: int = 1_000_000
     cluster: str = ""
+    in_step: tuple[str, ...] = ()

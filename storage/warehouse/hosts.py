@@ -17,10 +17,21 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 #: Questions are given up sooner than inserts and statements.
 Kind = Literal["question", "work"]
+_KINDS: Final[tuple[Kind, ...]] = ("question", "work")
 
 #: What every request carries. Times without a zone are UTC whatever the server's own is, and a statement sees one
 #: snapshot of each table: the marks of the rollups rely on that.
 _ALWAYS: Final[dict[str, str | int]] = {"session_timezone": "UTC", "enable_shared_storage_snapshot_in_query": 1}
+#: And those to a whole cluster: every statement reads the same replicas, so that marks and rollups are of one mind; a
+#: shard that is away is an error, never a smaller answer; a subquery is about all shards; an insert is done when the
+#: shard has it.
+_OF_CLUSTERS: Final[dict[str, str | int]] = {
+    "load_balancing": "in_order",
+    "prefer_localhost_replica": 0,
+    "skip_unavailable_shards": 0,
+    "distributed_product_mode": "global",
+    "distributed_foreground_insert": 1,
+}
 
 
 class Hosts:
@@ -72,6 +83,8 @@ class Hosts:
                 return
             self._at = (at + 1) % len(self._server.hosts)
             host = self._server.hosts[self._at]
+            for kind in _KINDS:  # it may be behind: whoever comes back is met anew
+                self._clients.pop((host, kind), None)
         logger.warning("a host of the warehouse does not answer; the next is %s:%s", host.name, host.port)
         self._left()
 
@@ -112,18 +125,20 @@ class Hosts:
                 f"The ClickHouse server (version {client.server_version}) does not know {missing[0]}: upgrade it to "
                 "25.8 or newer."
             )
-        for name, value in _ALWAYS.items():
+        for name, value in (_ALWAYS | (_OF_CLUSTERS if config.cluster else {})).items():
             client.set_client_setting(name, value)
         self._use(client)
         return client
 
     def _use(self, client: Any) -> None:
-        """Make the database where it is missing: not everybody may, so not without need."""
+        """Make the database where it is missing (not everybody may, so not without need), and wait for a replica."""
         database = self._server.database
         if not client.command("SELECT count() FROM system.databases WHERE name = {d:String}", {"d": database}):
             cluster = f" ON CLUSTER '{self._config.cluster}'" if self._config.cluster else ""
             client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`{cluster}")
         client.database = database
+        for table in self._config.in_step:
+            client.command(f"SYSTEM SYNC REPLICA `{table}` LIGHTWEIGHT")
 
     def _pool(self, host: Host) -> Any:
         from clickhouse_connect.driver.httputil import get_pool_manager

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from core.errors import Retryable
 from storage.warehouse.client import Warehouse
+from storage.warehouse.cluster import local, local_database
 from storage.warehouse.rollups import ROLLUPS
 
 #: Tables whose rows carry ``expires_at`` → the width of a row in seconds: ``time`` is where it begins.
@@ -27,6 +28,8 @@ FOLLOWS: Final[Mapping[str, Literal["events", "payloads", "rollups"]]] = {
 #: Every table with rows of tenants.
 TENANT_TABLES: Final = tuple(FOLLOWS)
 
+#: A mutation is over when its statement is.
+_DONE: Final = {"mutations_sync": 2}
 #: The warehouse's ``DateTime`` ends in 2106.
 _END: Final = 2**32 - 1
 _DAY: Final = 86_400
@@ -122,12 +125,18 @@ class Retention:
         return len(found)
 
     def _mutate(self, table: str, commands: str) -> None:
+        cluster = self._warehouse.config.cluster
+        mutations = f"cluster('{cluster}', system.mutations)" if cluster else "system.mutations"
         running = "database = {database:String} AND table = {table:String} AND NOT is_done"
-        text = f"SELECT count() FROM system.mutations WHERE {running}"  # noqa: S608 - own names
-        if self._warehouse.query(text, {"database": self._warehouse.database, "table": table}).scalar():
+        text = f"SELECT count() FROM {mutations} WHERE {running}"  # noqa: S608 - own names
+        if self._warehouse.query(text, {"database": local_database(self._warehouse), "table": table}).scalar():
             raise Retryable(f"{table} has a mutation under way; the next one waits for its end.")
         # Mutations take no server-side parameters: tenants are quoted here, all else is a number.
-        self._warehouse.command(f"ALTER TABLE {table} {commands}", settings={"mutations_sync": 2})
+        if not cluster:
+            self._warehouse.command(f"ALTER TABLE {table} {commands}", settings=_DONE)
+            return
+        with local(self._warehouse) as tables:
+            tables.command(f"ALTER TABLE {table} ON CLUSTER '{cluster}' {commands}", settings=_DONE)
 
 
 def _change(table: str, seconds: Mapping[str, int], now: int) -> str:

@@ -5,7 +5,7 @@ import logging
 import threading
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -129,6 +129,8 @@ class Roller:
         Decides when a fold is due.
     config, rollups
         Sizes, and what to fold.
+    shard_of
+        Where the tables of a partition are, in a cluster; all are in ``warehouse`` without it.
     """
 
     def __init__(
@@ -137,8 +139,10 @@ class Roller:
         clock: Clock,
         config: RollerConfig | None = None,
         rollups: Sequence[Rollup] = ROLLUPS,
+        shard_of: Callable[[int], Warehouse] | None = None,
     ) -> None:
         self._warehouse, self._clock, self._rollups = warehouse, clock, tuple(rollups)
+        self._shard_of = shard_of or (lambda _: warehouse)
         self.config = config or RollerConfig()
         self._lanes: dict[int, _Lane] = {}
         self._version = 0
@@ -157,7 +161,7 @@ class Roller:
         first, last = partition << LANE_BITS, ((partition + 1) << LANE_BITS) - 1
         through = {rollup.name: self._mark(rollup, partition) for rollup in self._rollups}
         low = max(first, min(through.values()))
-        highest, rows, earliest = self._warehouse.query(_BEHIND, {"low": low, "high": last}).rows[0]
+        highest, rows, earliest = self._shard_of(partition).query(_BEHIND, {"low": low, "high": last}).rows[0]
         taken = max(highest, *through.values(), first)
         lane = _Lane(taken, through, taken if complete else low, max(through.values()))
         if rows:
@@ -243,7 +247,7 @@ class Roller:
         folds = self._roll_together(partition, lane, stored)
         for rollup in self._rollups:
             while (low := max(lane.through[rollup.name], partition << LANE_BITS)) < stored:
-                found = self._round(low, stored, fine=rollup.seconds < 3600)
+                found = self._round(partition, low, stored, fine=rollup.seconds < 3600)
                 if found is None:
                     lane.through[rollup.name] = stored  # nothing is there: expired, or positions of a lost attempt
                     break
@@ -263,29 +267,30 @@ class Roller:
         folds = 0
         while len(places := set(lane.through.values())) == 1:
             low = max(*places, partition << LANE_BITS)
-            found = self._round(low, stored, fine=True) if low < stored else None
+            found = self._round(partition, low, stored, fine=True) if low < stored else None
             if found is None or found.wide:
                 break
-            number = str(uuid.uuid4())
+            number, shard = str(uuid.uuid4()), self._shard_of(partition)
             try:
                 for staging in STAGINGS:
                     values = {"low": low, "high": found.high, "mark": MARK + partition, "since": 0, "round": number}
-                    self._warehouse.command(staging.stage, values, settings=self._settings())
+                    shard.command(staging.stage, values, settings=self._settings())
                 for rollup in self._rollups:
                     self._fold(rollup, partition, lane, found.high, number)
                     folds += 1
             finally:
                 with contextlib.suppress(HubError):  # what stays, goes with the first round after an hour
                     for staging in STAGINGS:
-                        self._warehouse.command(_EMPTY.format(staging.name), {"round": number}, settings=_AT_ONCE)
+                        shard.command(_EMPTY.format(staging.name), {"round": number}, settings=_AT_ONCE)
         return folds
 
-    def _round(self, low: int, stored: int, *, fine: bool) -> _Round | None:
+    def _round(self, partition: int, low: int, stored: int, *, fine: bool) -> _Round | None:
         """The next fold; None when nothing lies behind ``low``. ``fine``: into buckets shorter than an hour."""
         spread_rows = self.config.spread_fine_rows if fine else self.config.spread_rows
         found: _Round | None = None
         rows, first, last = 0, 0, 0
-        for position, count, earliest, latest in self._warehouse.query(_WAITING, {"low": low, "high": stored}).rows:
+        waiting = self._shard_of(partition).query(_WAITING, {"low": low, "high": stored})
+        for position, count, earliest, latest in waiting.rows:
             first, last = (min(first, earliest), max(last, latest)) if found else (earliest, latest)
             wide = timedelta(microseconds=last - first) > self.config.spread
             if found and rows + count > (spread_rows if wide else self.config.round_rows):
@@ -313,7 +318,7 @@ class Roller:
         else:
             first = max(low, partition << LANE_BITS)
             sql, values = rollup.fold, {"low": first, "high": high, "mark": MARK + partition, "since": since}
-        self._warehouse.command(sql, values, settings=self._settings() | token)
+        self._shard_of(partition).command(sql, values, settings=self._settings() | token)
         reached = self._mark(rollup, partition)
         with self._lock:
             # the lane may have been taken up anew meanwhile
@@ -329,4 +334,4 @@ class Roller:
 
     def _mark(self, rollup: Rollup, partition: int) -> int:
         """How far a rollup reaches; 0 when it has nothing of the partition."""
-        return int(self._warehouse.query(f"SELECT {mark(rollup.name, partition)}").scalar())
+        return int(self._shard_of(partition).query(f"SELECT {mark(rollup.name, partition)}").scalar())

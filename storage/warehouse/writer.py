@@ -107,6 +107,8 @@ class BlockWriter:
         Numbers the inserts of a partition for the rollups.
     stored
         Called after each block with its earliest time, for whoever keeps answers until the next write.
+    shard_of
+        Where the tables of a partition are, in a cluster; all are in ``warehouse`` without it.
     """
 
     def __init__(
@@ -116,8 +118,9 @@ class BlockWriter:
         group: str,
         positions: Positions,
         stored: Callable[[Block, datetime], None] | None = None,
+        shard_of: Callable[[int], Inserts] | None = None,
     ) -> None:
-        self._warehouse = warehouse
+        self._shard_of = shard_of or (lambda _: warehouse)
         self._journal = journal
         self._group = group
         self._positions = positions
@@ -147,15 +150,15 @@ class BlockWriter:
         """
         if self._is_stored(block):
             return
-        entry = self._begin(block)
+        entry, shard = self._begin(block), self._shard_of(block.partition)
         if block.payloads is not None:
-            self._warehouse.insert("payloads", block.payloads, f"{entry.token}/payloads")
+            shard.insert("payloads", block.payloads, f"{entry.token}/payloads")
         low, high = _times(block.events)
         parts = list(_parts(block.events, high - low))
         positions = self._positions.take(block.partition, len(parts))
         for number, (part, position) in enumerate(zip(parts, positions, strict=True)):
             numbered = part.append_column("position", pa.repeat(pa.scalar(position, pa.uint64()), part.num_rows))
-            self._warehouse.insert("events", numbered, f"{entry.token}/events/{number}")
+            shard.insert("events", numbered, f"{entry.token}/events/{number}")
         self._journal.finish(entry, positions[-1] if parts else None)
         if parts:
             self._positions.stored(block.partition, positions[-1], block.events.num_rows, low)

@@ -75,9 +75,9 @@ class Listener(ThreadingHTTPServer):
 class Front:
     """The serving process: the engine, its port, and how it behaves."""
 
-    def __init__(self, folder: Path, port: int, certificate: str = "") -> None:
+    def __init__(self, folder: Path, port: int, certificate: str = "", shards: int = 0) -> None:
         self.port, self.certificate = port, certificate
-        self.engine = Engine(folder, PASSWORD)
+        self.engine = Engine(folder, PASSWORD, shards)
         self._listener: Listener | None = None
         self._mode: tuple[str, float] = ("", 0.0)
         self._changed = threading.Condition()
@@ -176,13 +176,21 @@ class ClickHouseFront(RunningServer):
         A PEM file with certificate and key: it speaks TLS, as ``localhost``.
     zone
         The server's time zone.
+    shards
+        It plays a cluster ``main`` of so many shards, each a database of the one engine; without replication.
     """
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, certificate: Path | None = None, zone: str = "UTC"
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        certificate: Path | None = None,
+        zone: str = "UTC",
+        shards: int = 0,
     ) -> None:
         self.folder, self.port, self.certificate = folder, free_ports(2) if port is None else port, certificate
-        self._zone = zone
+        self._zone, self._shards = zone, shards
         folder.mkdir(parents=True, exist_ok=True)
         self._program = Program(folder / "front.log")
         scheme, host = ("clickhouses", "localhost") if certificate else ("clickhouse", "127.0.0.1")
@@ -198,7 +206,7 @@ class ClickHouseFront(RunningServer):
         command = [sys.executable, "-m", "tests.servers.clickhouse", str(self.folder / "data"), str(self.port)]
         if self.certificate:
             command += ["--certificate", str(self.certificate)]
-        command += ["--control", str(self.port + 1)]
+        command += ["--control", str(self.port + 1), "--shards", str(self._shards)]
         environment = {"TZ": self._zone, "PYTHONPATH": str(ROOT), "COVERAGE_PROCESS_START": "", "PYTHONWARNINGS": ""}
         self._program.start(command, lambda: listens(self.port), env=environment)
 
@@ -251,12 +259,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("--certificate", default="", help="PEM file with certificate and key, for TLS")
+    parser.add_argument("--shards", type=int, default=0, help="play a cluster `main` of so many shards")
     parser.add_argument("--control", type=int, default=0, help="port that takes lines such as `hang 10`")
     options = parser.parse_args()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    front = Front(options.folder, options.port, options.certificate)
+    front = Front(options.folder, options.port, options.certificate, options.shards)
     if options.control:
         control: Any = socketserver.ThreadingTCPServer(("127.0.0.1", options.control), _Control)
         control.front = front

@@ -36,6 +36,10 @@ _STREAMED = re.compile(r"\s*(?:SELECT|WITH)\b.*\bFORMAT\s+(Native|ArrowStream)\s
 _ANSWERED = re.compile(r"\s*(?:SELECT|WITH|SHOW|DESC|DESCRIBE|EXISTS|EXPLAIN)\b", re.IGNORECASE)
 _CODE = re.compile(r"Code: (\d+)\. .*", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Of ``<database>_local``, a statement on the cluster is done on each shard; of another database once.
+_ON_CLUSTER = re.compile(r"ON CLUSTER '\w+'")
+_DISTRIBUTED = re.compile(r"ENGINE = Distributed\('\w*', '\w*', '(\w+)'.*\)")
+_REPLICATED = re.compile(r"Replicated(\w*)MergeTree\('[^']*', '[^']*'\)")
 #: Statuses by code as the server maps them; all others are 500.
 _STATUS = {
     **dict.fromkeys((6, 26, 27, 36, 38, 41, 42, 43, 53, 62, 70, 72, 117, 376), 400),
@@ -61,7 +65,7 @@ class _Refused(Exception):
 class Engine:
     """The engine of this process, one connection a request."""
 
-    def __init__(self, folder: Path, password: str) -> None:
+    def __init__(self, folder: Path, password: str, shards: int = 0) -> None:
         import chdb
 
         from storage.warehouse.config import WarehouseConfig
@@ -69,10 +73,23 @@ class Engine:
 
         folder.mkdir(parents=True, exist_ok=True)
         spelt = "&".join(f"{name}={value}" for name, value in engine_options(WarehouseConfig()).items())
+        self.shards = [f"shard_{number + 1}" for number in range(shards)]
+        if shards:
+            spelt += f"&config-file={self._configured(folder.resolve().parent / 'cluster.xml')}"
         self._address = f"{folder.resolve()}?{spelt}"
         self._connect: Any = chdb.connect
         self._password = password
         self._first = self._connect(self._address)  # the engine ends with its last connection
+        for name in self.shards:
+            self._first.query(f"CREATE DATABASE IF NOT EXISTS {name}")
+
+    def _configured(self, file: Path) -> Path:
+        """A configuration with a cluster ``main`` whose shards are databases of this engine."""
+        one = "<host>localhost</host><port>9000</port><default_database>{}</default_database>"
+        shards = "".join(f"<shard><replica>{one.format(name)}</replica></shard>" for name in self.shards)
+        head = "<logger><level>none</level></logger><tcp_port>9000</tcp_port>"
+        file.write_text(f"<clickhouse>{head}<remote_servers><main>{shards}</main></remote_servers></clickhouse>")
+        return file
 
     def admits(self, user: str, password: str) -> bool:
         """Whether this is the user's password."""
@@ -218,6 +235,15 @@ class Handler(BaseHTTPRequestHandler):
             first = next(rows, b"")  # an error here is still one of the whole answer
             self._stream(first, rows, values)
             return
+        if self.front.engine.shards and (found := _ON_CLUSTER.search(text)):
+            text = _alone(text[: found.start()] + text[found.end() :])
+            for name in self.front.engine.shards if values.get("database", "").endswith("_local") else ():
+                connection.query(f"USE {name}")
+                connection.query(text)
+            connection.query(f"USE {_name(values.get('database', 'default'))}")
+        if self.front.engine.shards:
+            text = text.replace("_shard_num", "toUInt32(substring(_database, 7))")
+            text = text.replace("cluster('main', system.mutations)", "system.mutations")
         result = connection.query(text, values.get("default_format", "TabSeparated"), params=bound)
         headers = {"X-ClickHouse-Format": "TabSeparated"} if _ANSWERED.match(text) else {}
         summary = {"read_rows": result.storage_rows_read(), "read_bytes": result.storage_bytes_read()}
@@ -289,6 +315,12 @@ class Handler(BaseHTTPRequestHandler):
 
 def _zone(values: dict[str, str]) -> str:
     return values.get("session_timezone") or os.environ.get("TZ", "UTC")
+
+
+def _alone(text: str) -> str:
+    """A statement for a cluster as an engine without Keeper and network can do it."""
+    text = _REPLICATED.sub(r"\1MergeTree", text).replace(" replicated_dedup", " non_replicated_dedup")
+    return _DISTRIBUTED.sub(r"ENGINE = Merge(REGEXP('^shard_[0-9]+$'), '^\1$')", text)
 
 
 class _Squeeze:

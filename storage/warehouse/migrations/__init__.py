@@ -1,5 +1,6 @@
 """The warehouse's schema: numbered, reversible steps in an explicit list."""
 
+from contextlib import closing
 from typing import Final
 
 from storage.warehouse.client import Warehouse
@@ -17,9 +18,11 @@ __all__ = ["MIGRATIONS", "Migration", "Migrator", "State", "check", "migrate"]
 
 def migrate(warehouse: Warehouse, target: int | None = None) -> list[int]:
     """Bring the warehouse to ``target`` (default the newest version); the numbers that were run."""
-    return Migrator(warehouse, MIGRATIONS).migrate(target)
+    with closing(Migrator(warehouse, MIGRATIONS)) as migrator:
+        return migrator.migrate(target)
 
 
 def check(warehouse: Warehouse) -> State:
     """What ``llm-hub migrate --check`` reports: nothing is pending when all is well."""
-    return Migrator(warehouse, MIGRATIONS).state()
+    with closing(Migrator(warehouse, MIGRATIONS)) as migrator:
+        return migrator.state()

@@ -169,6 +169,7 @@ envFrom:
   valueFrom: {secretKeyRef: {name: {{ include "hub.secretName" . }}, key: {{ .Values.clickhouse.altinity.passwordKey }}}}
 - name: LLM_HUB_WAREHOUSE_URL
   value: clickhouse://llm_hub:$(CLICKHOUSE_PASSWORD)@clickhouse-{{ include "hub.fullname" . }}:8123/llm_hub
+- {name: LLM_HUB_WAREHOUSE_CLUSTER, value: hub} # as templates/clickhouse.yaml calls it: its tables are replicated
 {{- end }}
 {{- end -}}
 
