@@ -4,7 +4,7 @@ import asyncio
 import logging
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-unt
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from broker.kafka_address import KafkaAddress
+from broker.kafka_closing import close_consumer
 from broker.log import LogHealth, Mark, TopicConfig
 from core.clock import Clock
 from core.errors import Conflict
@@ -99,7 +100,7 @@ class MarkIndex:
     async def _close(self) -> None:
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            await consumer.stop()
+            await close_consumer(consumer)
 
     def get(self, key: bytes) -> Mark | None:
         """The live mark of a key."""
@@ -146,8 +147,7 @@ class MarkIndex:
                 logger.warning("marks of other processes are not learnt, again in %.1f s: %r", pause, error)
                 state = "disconnected" if isinstance(error, KafkaError | OSError) else "failed"
                 self._health = LogHealth(state, f"marks of other processes are not learnt ({type(error).__name__})")
-                with suppress(Exception):  # it is thrown away
-                    await self._close()
+                await self._close()
                 await self._clock.sleep(pause)
                 pause = min(2 * pause, _RETRY_MAX_S)
 

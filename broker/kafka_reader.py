@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 
 from broker.kafka_address import KafkaAddress
+from broker.kafka_closing import close_consumer
 from broker.log import Record
 
 _POLL_MS = 500
@@ -61,7 +62,7 @@ class KafkaReader:
         readers, self._readers = self._readers, {}
         asking, self._asking = self._asking, None
         for consumer in [reader.consumer for reader in readers.values()] + ([asking] if asking else []):
-            await consumer.stop()
+            await close_consumer(consumer)
 
     async def read(self, topic: str, partition: int, offset: int, max_records: int, max_bytes: int) -> list[Record]:
         """As :meth:`broker.log.Log.read`."""

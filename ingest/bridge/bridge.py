@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from broker.kafka_address import KafkaAddress
+from broker.kafka_closing import close_consumer
 from core.clock import Clock
 from core.errors import HubError
 from core.ids import derived_id
@@ -24,6 +25,7 @@ from core.metrics import Metrics
 from ingest import forms
 from ingest.batch import Arrival, Decoded, Rejected
 from ingest.body import once
+from ingest.decode.cloudevents import BATCH, STRUCTURED, attributes_of, decode_lines, is_binary
 from ingest.decode.ndjson import decode_ndjson
 from ingest.doors.events import decoder_for
 from ingest.intake import Decoder, Delivery, Intake
@@ -50,7 +52,7 @@ class BridgeConfig:
     topics
         Topic → tenant.
     records
-        Records taken at a time, of a partition.
+        Records taken at a time; while they are handed over the next are fetched.
     wait_s
         How long to wait for the first of them.
     retry_s, retry_max_s
@@ -59,7 +61,7 @@ class BridgeConfig:
 
     address: KafkaAddress = field(default_factory=lambda: KafkaAddress(()))
     topics: Mapping[str, str] = field(default_factory=dict)
-    records: int = 5000
+    records: int = 10_000
     wait_s: float = 0.5
     retry_s: float = 0.5
     retry_max_s: float = 30.0
@@ -99,6 +101,9 @@ def connect(config: BridgeConfig, topics: Collection[str]) -> Consumer:
         client_id=GROUP,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
+        # more at a time than a consumer asks for by itself: a fetch costs much the same
+        max_partition_fetch_bytes=2 << 20,
+        fetch_max_bytes=32 << 20,
         # the hub's own back-pressure may hold a batch for long, and is no reason to give its partitions away
         max_poll_interval_ms=30 * 60 * 1000,
     )
@@ -188,41 +193,51 @@ class Bridge:
     async def _read(self, topics: Mapping[str, str]) -> None:
         """Read until a tenant comes or goes."""
         consumer = self._connect(self._config, topics)
+        before: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
         try:
             await consumer.start()
             self._health = BridgeHealth("running")
             while set(self._config.topics.values()).intersection(self._tenants()) == set(topics.values()):
                 wait = int(self._config.wait_s * 1000)
                 found = await consumer.getmany(timeout_ms=wait, max_records=self._config.records)
-                if not found:
-                    continue
-                for tenant in sorted({topics[place.topic] for place in found}):
-                    mine = [one for place, some in found.items() if topics[place.topic] == tenant for one in some]
-                    for delivery in self._deliveries(tenant, mine):
-                        await self._take(delivery)
-                await consumer.commit({place: records[-1].offset + 1 for place, records in found.items()})
+                await before
+                if found:  # while these are handed over, the next are fetched
+                    before = asyncio.ensure_future(self._hand_over(consumer, topics, found))
+            await before
         finally:
-            await consumer.stop()
+            before.cancel()
+            await asyncio.gather(before, return_exceptions=True)
+            await close_consumer(consumer)
+
+    async def _hand_over(self, consumer: Consumer, topics: Mapping[str, str], found: Mapping[Any, Any]) -> None:
+        """Have the intake take all of it, then commit behind it."""
+        deliveries: list[Callable[[], Delivery]] = []
+        for tenant in sorted({topics[place.topic] for place in found}):
+            mine = [one for place, some in found.items() if topics[place.topic] == tenant for one in some]
+            deliveries += self._deliveries(tenant, mine)
+        await asyncio.gather(*map(self._take, deliveries))
+        await consumer.commit({place: records[-1].offset + 1 for place, records in found.items()})
 
     def _deliveries(self, tenant: str, records: Sequence[Any]) -> Iterator[Callable[[], Delivery]]:
-        """Plain events together, others one by one."""
-        lines: list[bytes] = []
-        size = 0
+        """Plain events together, CloudEvents together, and what is neither by itself."""
+        plain, cloud = _Lines(decode_ndjson), _Lines(decode_lines, b"cloudevents")
         for record in records:
             if not record.value:
                 continue  # a tombstone says nothing
-            if headers := _headers(record):
+            headers = _headers(record) if record.headers else {}
+            line = _cloud_line(record.value, headers) if headers else _line(record)
+            if line is None:
                 yield self._delivery(tenant, record.value, _of_headers(headers), orjson.dumps(sorted(headers.items())))
                 continue
-            lines.append(_line(record))
-            size += len(lines[-1])
-            if size >= _BODY_BYTES:
-                yield self._delivery(tenant, b"\n".join(lines), decode_ndjson)
-                lines, size = [], 0
-        if lines:
-            yield self._delivery(tenant, b"\n".join(lines), decode_ndjson)
+            lines = cloud if headers else plain
+            lines.add(line)
+            if lines.size >= _BODY_BYTES:
+                yield self._delivery(tenant, lines.body(), lines.decoder, lines.identity)
+        for lines in (plain, cloud):
+            if lines.size:
+                yield self._delivery(tenant, lines.body(), lines.decoder, lines.identity)
 
-    def _delivery(self, tenant: str, body: bytes, decoder: Decoder, identity: bytes = b"") -> Callable[[], Delivery]:
+    def _delivery(self, tenant: str, body: bytes, decoder: Decoder, identity: bytes) -> Callable[[], Delivery]:
         readable = _Readable(decoder)
         return lambda: Delivery(tenant, DOOR, once(body), "", None, readable, identity=identity)
 
@@ -241,6 +256,24 @@ class Bridge:
             else:
                 self._health = BridgeHealth("running")
                 return
+
+
+class _Lines:
+    """Events of one form that become one body."""
+
+    def __init__(self, decoder: Decoder, identity: bytes = b"") -> None:
+        self.decoder, self.identity = decoder, identity
+        self._lines: list[bytes] = []
+        self.size = 0
+
+    def add(self, line: bytes) -> None:
+        self._lines.append(line)
+        self.size += len(line)
+
+    def body(self) -> bytes:
+        """All of them; none is left."""
+        lines, self._lines, self.size = self._lines, [], 0
+        return b"\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +301,19 @@ def _headers(record: Any) -> dict[str, str]:
         if name == "content-type" or name.startswith("ce-")
     }
     return {} if told in ({}, {"content-type": "application/json"}) else told
+
+
+def _cloud_line(value: bytes, headers: Mapping[str, str]) -> bytes | None:
+    """A CloudEvent as a line in structured form; None where it is a batch, or cannot be read."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == STRUCTURED:
+        return value.replace(b"\n", b" ").strip()
+    if not is_binary(headers) or media_type == BATCH or (media_type and not media_type.endswith(("/json", "+json"))):
+        return None
+    try:
+        return orjson.dumps({**attributes_of(headers), "data": orjson.loads(value)})
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _of_headers(headers: Mapping[str, str]) -> Decoder:

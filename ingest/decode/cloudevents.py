@@ -31,7 +31,7 @@ from ingest import forms
 from ingest.batch import Arrival, Decoded
 from ingest.decode.explain import RowInvalid, unknown_type
 from ingest.decode.rows import Row, written
-from ingest.decode.translated import Translated, decode_translated
+from ingest.decode.translated import Translated, decode_translated, read_rows
 from ingest.limits import Limits
 from schemas.catalogue import EVENT_TYPES
 
@@ -117,6 +117,17 @@ def decode_batch(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
     if len(value) > limits.rows:
         raise TooLarge(f"the body has more than {limits.rows} events; send it in parts", limit=limits.rows)
     return decode_events([(index, event, written(event)) for index, event in enumerate(value)], arrival, limits)
+
+
+def decode_lines(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
+    """Decode lines of which each is an event in structured form; a broken one is the error of its row.
+
+    Raises
+    ------
+    TooLarge
+        There are more lines than one body may have.
+    """
+    return _decode(read_rows(body, "application/x-ndjson", limits), arrival, limits)
 
 
 def _loads(body: bytes) -> Any:

@@ -4,14 +4,14 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaConnectionError
 
 from broker.kafka import KafkaLog, KafkaLogConfig
 from broker.kafka_address import KafkaAddress
 from broker.log import Mark, NewRecord, TopicConfig
 from core.clock import ManualClock
 from core.errors import Conflict, NotFound, Retryable, SettingsError, SlowDown, TooLarge
-from tests.contract.fake_kafka import FakeCluster, FakeProducer
+from tests.contract.fake_kafka import FakeCluster, FakeConsumer, FakeProducer
 
 FAKE = KafkaAddress(("fake:9092",))
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -151,3 +151,65 @@ async def test_committed_waits_for_the_coordinator(cluster: FakeCluster, clock: 
         await impatient.committed("g", "t", 0)
     await log.stop()
     await impatient.stop()
+
+
+async def test_appends_are_waited_for_and_then_refused(
+    cluster: FakeCluster, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await started(clock, patience_s=5)
+    await log.create_topic(TopicConfig("t"))
+    answering = asyncio.Event()
+    send = FakeProducer.send
+
+    async def slow_send(*args: object) -> object:
+        await answering.wait()
+        return await send(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeProducer, "send", slow_send)
+    waiting = asyncio.ensure_future(log.append([NewRecord("t", 0, None, b"v")]))
+    await asyncio.sleep(0)
+    assert log.check().state == "running"
+    clock.advance(6)
+    with pytest.raises(Retryable, match="not known"):
+        await waiting
+    assert (log.check().state, log.check().ok) == ("disconnected", True)
+    with pytest.raises(SlowDown, match="nothing was kept"):
+        await log.append([NewRecord("t", 0, None, b"w")])
+    assert log.queued_bytes > 0
+    answering.set()
+    while log.queued_bytes:  # noqa: ASYNC110 a task of the log ends it
+        await asyncio.sleep(0)
+    await log.append([NewRecord("t", 0, None, b"w")])
+    assert [record.value for record in cluster.topics["t"][0]] == [b"v", b"w"]
+    assert log.check().state == "running"
+    await log.stop()
+
+
+async def test_following_the_marks_is_tried_again_and_shown(
+    cluster: FakeCluster, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, other = await started(clock), await started(clock)
+    getmany = FakeConsumer.getmany
+    errors: list[Exception] = [KafkaConnectionError("away"), ZeroDivisionError()]
+
+    async def failing(*args: object, **options: int) -> object:
+        if errors and args[0] is log._marks._consumer:
+            raise errors.pop(0)
+        return await getmany(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FakeConsumer, "getmany", failing)
+    cluster.grown.set()  # whoever waits for records asks anew
+    for state, ok in (("disconnected", True), ("failed", False)):
+        while log.check().state != state:
+            clock.advance(1)
+            await asyncio.sleep(0)
+        assert log.check().ok is ok
+    garbage = [NewRecord("hub.marks", 0, b"k", b"no mark"), NewRecord("hub.marks", 0, b"k", None)]
+    await other.append(garbage, mark(b"other", START + timedelta(hours=1)))
+    while await log.lookup_mark(b"other") is None:
+        clock.advance(1)
+        await asyncio.sleep(0)
+    while log.check().state != "running":  # noqa: ASYNC110 a task of the log sees to it
+        await asyncio.sleep(0)
+    await log.stop()
+    await other.stop()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from core.ids import derived_id
 from core.metrics import Metrics
 from ingest.bridge.bridge import Bridge, BridgeConfig, connect
 from ingest.bridge.topics import parse_topics
+from ingest.decode.cloudevents import BATCH, decode_lines
 from ingest.intake import Intake
 from tests.ingest.fakes import NOW, FakeLog
 
@@ -170,6 +171,49 @@ async def test_cloudevents_in_both_modes(bridge: Bridge, broker: Broker, log: Fa
     await settled(committed(broker, llm_events=2))
     assert [row["type"] for row in log.events()] == ["llm.request", "llm.request"]
     assert log.dead_letters() == []
+
+
+async def test_cloudevents_go_in_together_and_broken_ones_alone(
+    bridge: Bridge, broker: Broker, log: FakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies: list[bytes] = []
+
+    def counting(body: bytes, arrival: Any, limits: Any) -> Any:
+        bodies.append(body)
+        return decode_lines(body, arrival, limits)
+
+    monkeypatch.setattr("ingest.bridge.bridge.decode_lines", counting)
+    broker.topics["llm.events"] = [
+        Message("llm.events", offset, value, headers)
+        for offset, (value, headers) in enumerate(
+            [
+                (json.dumps({"model": "m", "input_tokens": 0}, indent=1).encode(), in_headers("a")),
+                (b'{"model": "m", "input_tokens"', in_headers("b")),
+                (b'1, "type": "llm.embedding"', in_headers("c")),
+                (structured("d"), [("content-type", b"application/cloudevents+json; charset=utf-8")]),
+                (b"{broken", [("content-type", b"application/cloudevents+json")]),
+                (b"[%b,\n%b]" % (structured("e"), structured("f")), [("content-type", BATCH.encode())]),
+                (b"no json", [*in_headers("g"), ("content-type", b"text/plain")]),
+            ]
+        )
+    ]
+    bridge._config = replace(CONFIG, records=10)
+    await bridge.start()
+    await settled(committed(broker, llm_events=7))
+    assert [body.count(b"\n") + 1 for body in bodies] == [3]
+    assert sorted(row["type"] for row in log.events()) == ["llm.request"] * 4
+    letters = [json.loads(letter[::-1]) for letter in log.dead_letters()]
+    assert sum(len(letter["rows"]) for letter in letters) == 4
+
+
+def in_headers(id_: str) -> list[tuple[str, bytes]]:
+    attributes = {"specversion": "1.0", "id": id_, "source": "gateway", "type": "llm.request", "time": NOW.isoformat()}
+    return [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+
+
+def structured(id_: str) -> bytes:
+    attributes = {"specversion": "1.0", "id": id_, "source": "gateway", "type": "llm.request", "time": NOW.isoformat()}
+    return json.dumps({**attributes, "data": {"model": "m", "input_tokens": 1}}, indent=1).encode()
 
 
 async def test_a_busy_hub_is_waited_for(bridge: Bridge, broker: Broker, log: FakeLog, clock: ManualClock) -> None:
