@@ -35,7 +35,7 @@ class Appends:
         """For how long the oldest append has been under way, once that is too long; else 0."""
         began = next(iter(self._under_way.values()), None)
         waited = 0.0 if began is None else self._clock.monotonic() - began
-        return waited if waited > self._patience_s else 0.0
+        return waited if waited >= self._patience_s else 0.0
 
     def admit(self) -> None:
         """Raise :class:`SlowDown` while the brokers do not answer."""

@@ -169,7 +169,9 @@ async def test_appends_are_waited_for_and_then_refused(
     waiting = asyncio.ensure_future(log.append([NewRecord("t", 0, None, b"v")]))
     await asyncio.sleep(0)
     assert log.check().state == "running"
-    clock.advance(6)
+    while not waiting.done():
+        clock.advance(1)
+        await asyncio.sleep(0)
     with pytest.raises(Retryable, match="not known"):
         await waiting
     assert (log.check().state, log.check().ok) == ("disconnected", True)
@@ -177,8 +179,9 @@ async def test_appends_are_waited_for_and_then_refused(
         await log.append([NewRecord("t", 0, None, b"w")])
     assert log.queued_bytes > 0
     answering.set()
-    while log.queued_bytes:  # noqa: ASYNC110 a task of the log ends it
+    while log.check().state != "running":  # noqa: ASYNC110 a task of the log ends it
         await asyncio.sleep(0)
+    assert log.queued_bytes == 0
     await log.append([NewRecord("t", 0, None, b"w")])
     assert [record.value for record in cluster.topics["t"][0]] == [b"v", b"w"]
     assert log.check().state == "running"
