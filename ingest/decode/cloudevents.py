@@ -127,7 +127,7 @@ def decode_lines(body: bytes, arrival: Arrival, limits: Limits) -> Decoded:
     TooLarge
         There are more lines than one body may have.
     """
-    return _decode(read_rows(body, "application/x-ndjson", limits), arrival, limits)
+    return decode_events(read_rows(body, "application/x-ndjson", limits), arrival, limits)
 
 
 def _loads(body: bytes) -> Any:
