@@ -1,5 +1,6 @@
 """Records that no hub ever wrote, between good ones."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ import zstandard
 from broker.log import Log, NewRecord, Record
 from broker.topics import DEAD_LETTERS, EVENTS
 from ingest.encode import ipc_bytes
+from tests.chaos.hubs import PATIENCE
 
 
 def garbage(chance: random.Random, good: Sequence[Record]) -> list[NewRecord]:
@@ -49,6 +51,13 @@ async def dead_letters(log: Log) -> int:
     """How many records are among the dead letters."""
     earliest, following = await log.range(DEAD_LETTERS, 0)
     return following - earliest
+
+
+async def counted(log: Log, wanted: int) -> None:
+    """Until so many records are among the dead letters."""
+    async with asyncio.timeout(PATIENCE):
+        while await dead_letters(log) < wanted:  # noqa: ASYNC110 - another process writes them
+            await asyncio.sleep(0.1)
 
 
 def again(records: Sequence[Record]) -> list[NewRecord]:

@@ -1,17 +1,19 @@
 """The hub in one process, broken in every way that a machine breaks: nothing is lost, nothing counts twice."""
 
 import asyncio
+import gzip
 from pathlib import Path
 
+import httpx
 import pytest
 
 from broker.factory import open_log
-from broker.log import Log
+from broker.log import NewRecord
+from broker.topics import EVENTS
 from core.clock import SystemClock
 from tests.chaos.conftest import Extent
 from tests.chaos.disks import small_disk
-from tests.chaos.garbage import again, dead_letters, garbage, good_records
-from tests.chaos.hubs import PATIENCE
+from tests.chaos.garbage import again, counted, dead_letters, garbage, good_records
 from tests.chaos.ledger import Ledger
 from tests.chaos.scene import on_embedded
 
@@ -71,17 +73,39 @@ async def test_garbage_between_good_records(tmp_path: Path, extent: Extent) -> N
                     await log.append([record, *again([chance.choice(good)])])
                 wrong += len(bad)
                 await scene.acknowledged(20)
-            await _counted(log, wrong)
+            await counted(log, wrong)
             scene.figures |= {"garbage": wrong, "dead_letters": await dead_letters(log)}
         finally:
             await log.stop()
     assert scene.figures["dead_letters"] == wrong
 
 
-async def _counted(log: Log, wanted: int) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while await dead_letters(log) < wanted:  # noqa: ASYNC110 - another process writes them
-            await asyncio.sleep(0.1)
+async def test_oversized(tmp_path: Path, extent: Extent) -> None:
+    chance = extent.random("oversized")
+    async with on_embedded("oversized bodies and records", tmp_path, Ledger(extent.seed + 4)) as scene:
+        headers = {"Authorization": f"Bearer {scene.keys['acme']}", "Content-Type": "application/x-ndjson"}
+        url = scene.hub.urls[0] + "/v1/events"
+        batch = scene.ledger.batch("acme", 1)
+        large = {**batch.events[0], "data": {**batch.events[0]["data"], "input_messages": "x" * (17 << 20)}}
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            for body, more in (
+                (str(large).encode(), {}),
+                (gzip.compress(bytes(65 << 20), 1), {"Content-Encoding": "gzip"}),
+            ):
+                try:
+                    answer = await client.post(url, content=body, headers=headers | more)
+                    scene.figures.setdefault("answers", []).append(answer.status_code)
+                    assert answer.status_code == 413, answer.text
+                except httpx.WriteError:  # refused before all of it was sent
+                    scene.figures.setdefault("answers", []).append("closed")
+        log = open_log(f"sqlite:////{str(tmp_path / 'data' / 'log.db').lstrip('/')}", clock=SystemClock())
+        await log.start()
+        try:
+            for size in (40 << 20, 63 << 20):  # the log takes up to 64 MiB, and a dead letter is larger than its record
+                await log.append([NewRecord(EVENTS, 0, None, chance.randbytes(size))])
+            await counted(log, 2)
+        finally:
+            await log.stop()
 
 
 async def test_log_disk_full(tmp_path: Path, extent: Extent) -> None:
