@@ -14,11 +14,11 @@ from hub.target import Running
 class HubClient:
     """A small synchronous client; every problem answer becomes a :class:`HubError` with its detail."""
 
-    def __init__(self, target: Running, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, target: Running, transport: httpx.BaseTransport | None = None, patience: float = 60) -> None:
         self._http = httpx.Client(
             base_url=target.url,
             headers={"Authorization": f"Bearer {target.key}"},
-            timeout=60,
+            timeout=httpx.Timeout(60, read=patience),
             transport=transport,
             trust_env=False,  # a proxy of the machine is no way to a hub on loopback
         )

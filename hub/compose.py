@@ -35,6 +35,7 @@ from hub.disk import DiskWatch
 from hub.following import PulseFollower, WatermarkFollower
 from hub.keeping import Keeping
 from hub.release import release
+from hub.reprocess import Reprocessing
 from hub.settings import Settings
 from hub.web import build_web
 from ingest.bridge.bridge import Bridge
@@ -184,6 +185,8 @@ class Hub:
             admitted.append(backlog.admit)
             checks["backlog"] = backlog.check
         admit = partial(_all, admitted)
+        prices = streams.prices if streams else PriceTable(partial(wiring.tenant_prices, access))
+        reprocess = await self._reprocessing(access, prices, calm)
         intake = self._doors(access, log)
         letters = DeadLetters(log, clock, partial(access.box.open, purpose="dead-letters"))
         if self.role in ("all", "ingest"):
@@ -215,7 +218,8 @@ class Hub:
             "checks": checks,
             "lives": lives,
             "backup": partial(Maker, Stores(settings, self.metadata, self.warehouse, log, clock), calm),
-            "price_table": streams.prices if streams else PriceTable(partial(wiring.tenant_prices, access)),
+            "price_table": prices,
+            "reprocess": reprocess,
         }
         gauges.watch(self.metrics, self.role, log, self.live, checks, streams)
         return build_web(release(), _ROUTERS[self.role], services)
@@ -269,6 +273,15 @@ class Hub:
     def _keeping(self, access: Access, log: Log, streams: Streams) -> Keeping:
         retention, forget = Retention(self.warehouse), streams.unpriced.forget
         return Keeping(access, retention, log, self.clock, self.metrics, self._writes.note, forget)
+
+    async def _reprocessing(self, access: Access, prices: PriceTable, calm: Calm) -> Reprocessing:
+        """What prices history anew, at work where it is asked for; other processes have new prices a moment later."""
+        settle_s = 0.0 if self.role == "all" else access.config.refresh_seconds + 1
+        changed = self._writes.note
+        part = Reprocessing(self.metadata, self.warehouse, self.clock, prices, calm, changed, settle_s)
+        if self.role in ("all", "api"):
+            await self._part("reprocess", part)
+        return part
 
     def _stored(self, _: Block, earliest: datetime) -> None:
         """Answers that were kept may be out of date now."""

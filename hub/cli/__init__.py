@@ -16,6 +16,7 @@ COMMANDS = {
     "migrate": "hub.cli.migrate",
     "backup": "hub.cli.backup",
     "restore": "hub.cli.restore",
+    "reprocess": "hub.cli.reprocess",
     "keys": "hub.cli.keys",
     "dead-letters": "hub.cli.dead_letters",
     "doctor": "hub.cli.doctor",

@@ -186,6 +186,10 @@ RECIPES: dict[tuple[str, str], list[Try]] = {
     ("DELETE", "/v1/dead-letters/{letter_id}"): [Try("/v1/dead-letters/{letter}")],
     ("GET", "/v1/audit"): [Try(), Try(query={"tenant": OWNER})],
     ("GET", "/v1/audit/verify"): [Try()],
+    ("GET", "/v1/admin/reprocess"): [Try()],
+    ("POST", "/v1/admin/reprocess"): [
+        Try(body={"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z", "tenants": [OWNER], "dry_run": True})
+    ],
     ("POST", "/v1/admin/backup"): [Try(), Try(query={"tenant": OWNER})],
 }
 #: Tried in a test of its own: it never ends.

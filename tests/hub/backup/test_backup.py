@@ -94,8 +94,9 @@ async def post(client: httpx.AsyncClient, *events: dict[str, Any], key: str = ""
 
 async def rolled(hub: Opened) -> None:
     """Until all that is stored is in the rollups."""
+    behind = "SELECT (SELECT count() FROM events) != (SELECT sum(events) FROM rollup_total_1h)"
     async with asyncio.timeout(PATIENCE):
-        while hub.hub.roller.rows_behind():
+        while hub.hub.roller.rows_behind() or hub.hub.warehouse.query(behind).scalar():
             await asyncio.to_thread(hub.hub.roller.roll)
 
 
