@@ -41,10 +41,14 @@ logger = logging.getLogger(__name__)
 __all__ = ["BlockLimits", "Blocks", "RecordBlock", "blocks_topic"]
 
 
-def blocks_topic(app: App, name: str, partitions: int) -> Any:
-    """A topic of raw bytes for :class:`Blocks`: declared at the start, never acknowledged by Faust itself."""
+def blocks_topic(app: App, name: str, partitions: int, *more: str) -> Any:
+    """A topic of raw bytes for :class:`Blocks`: declared at the start, never acknowledged by Faust itself.
+
+    With ``more`` names, several that have as many partitions each and are read as one.
+    """
     return app.topic(
         name,
+        *more,
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",

@@ -152,6 +152,7 @@ class Metrics:
         self.streams_duplicates = self._counter("streams_duplicates", "Events that came again.", [])
         #: ``no_price``: the model is unknown; ``no_usage``: neither tokens nor text to estimate them from.
         self.streams_unpriced = self._counter("streams_unpriced", "Calls without a price.", ["model", "reason"])
+        # partitions of `hub.events`, `3`, and of what is mirrored from another region, `eu.3`
         self.streams_lag_records = self._gauge("streams_lag_records", "Records not yet stored.", ["partition"])
         self.streams_lag_seconds = self._gauge("streams_lag_seconds", "Age of what is visible.", ["partition"])
         self.streams_failures = self._counter("streams_failures", "Side work of a block that failed.", ["what"])

@@ -22,7 +22,7 @@ from broker.dead_letters import DeadLetters
 from broker.factory import open_log
 from broker.live import LiveFeed
 from broker.log import Log
-from broker.topics import EVENTS
+from broker.topics import EVENTS, events_topics, lanes, parse_mirrors
 from core.clock import Clock, SystemClock
 from core.metrics import Metrics
 from core.traces import NO_TRACES, Traces
@@ -33,7 +33,7 @@ from hub.backup.making import Maker, Stores
 from hub.backup.opening import whole
 from hub.disk import DiskWatch
 from hub.following import PulseFollower, WatermarkFollower
-from hub.keeping import Keeping
+from hub.keeping import Keeping, KeepingConfig
 from hub.release import release
 from hub.reprocess import Reprocessing
 from hub.settings import Settings
@@ -272,7 +272,8 @@ class Hub:
 
     def _keeping(self, access: Access, log: Log, streams: Streams) -> Keeping:
         retention, forget = Retention(self.warehouse), streams.unpriced.forget
-        return Keeping(access, retention, log, self.clock, self.metrics, self._writes.note, forget)
+        config = KeepingConfig(topics=events_topics(parse_mirrors(self.settings.mirrors)))
+        return Keeping(access, retention, log, self.clock, self.metrics, self._writes.note, forget, config)
 
     async def _reprocessing(self, access: Access, prices: PriceTable, calm: Calm) -> Reprocessing:
         """What prices history anew, at work where it is asked for; other processes have new prices a moment later."""
@@ -296,21 +297,21 @@ class Hub:
         return follower.watermark
 
     def _questions(self, access: Access, log: Log, watermark: Watermark) -> SemanticLayer:
-        partitions = log.partitions(EVENTS)
+        all_lanes = lanes(parse_mirrors(self.settings.mirrors), log.partitions(EVENTS))
         surroundings = Surroundings(
             rates=partial(wiring.rates, access), watermark=watermark, metrics=self.metrics, traces=self.traces
         )
         if self.role == "all":
             # Nobody else writes: this process knows what is not rolled up yet.
-            level = partial(self.roller.level, partitions)
+            level = partial(self.roller.level, all_lanes)
             surroundings = replace(surroundings, level=level, holds=self.roller.holds, writes=self._writes)
         if self.settings.warehouse_cluster:
-            marks = Marks(self.warehouse, partitions)
+            marks = Marks(self.warehouse, all_lanes)
             surroundings = replace(surroundings, level=marks.level, holds=marks.holds, tries=3)
         # Half of the cores for one question: on small machines the others are asking, and events flow in.
         threads = max(1, (os.cpu_count() or 2) // 2)
         config = LayerConfig(workers=self.settings.query_concurrency, threads=threads)
-        return SemanticLayer(self.warehouse, warehouse_sources(partitions), self.clock, config, surroundings)
+        return SemanticLayer(self.warehouse, warehouse_sources(all_lanes), self.clock, config, surroundings)
 
     async def _otlp_grpc(self, intake: Intake, access: Access, admit: Callable[[], None]) -> Check:
         """Open the door of an extra, which is imported only where it is wanted; tells whether it is open."""
@@ -350,6 +351,7 @@ class Hub:
             settings=access.settings,
             traces=self.traces,
             types=access.schemas.current,
+            region=self.settings.region,
         )
         self._stack.push_async_callback(intake.stop)
         return intake

@@ -91,12 +91,12 @@ class WatermarkFollower(_Looking):
         earliest, following = await self._log.range(EVENTS, partition)
         place = max(earliest, await self._log.committed(self._group, EVENTS, partition) or 0)
         if place >= following:
-            self.watermark.drained(partition, seen_at)
+            self.watermark.drained(str(partition), seen_at)
         elif self._waiting.get(partition) == place:
             return  # the same record has been looked at before
         elif waiting := await self._log.read(EVENTS, partition, place, max_records=1):
             # stamps may be equal: what is sure to be visible ends before this one's
-            self.watermark.stored(partition, waiting[0].timestamp_ms - 1)
+            self.watermark.stored(str(partition), waiting[0].timestamp_ms - 1)
             self._waiting[partition] = place
 
 

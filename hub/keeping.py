@@ -38,12 +38,15 @@ class KeepingConfig:
         key, and requests that were under way.
     quiet
         For how long nothing of a tenant must have been found.
+    topics
+        That events come by.
     """
 
     look_s: float = 60.0
     retention_s: float = 3600.0
     settled: timedelta = timedelta(minutes=5)
     quiet: timedelta = timedelta(hours=1)
+    topics: tuple[str, ...] = (EVENTS,)
 
 
 class Keeping:
@@ -179,10 +182,11 @@ class Keeping:
     async def _arrived(self, tenant: str) -> bool:
         """Whether all that was in the log when first asked has been stored."""
         partitions = range(self._log.partitions(EVENTS))
+        places = [(topic, number) for topic in self.config.topics for number in partitions]
         if tenant not in self._ends:
-            self._ends[tenant] = [(await self._log.range(EVENTS, number))[1] for number in partitions]
-        for number, end in zip(partitions, self._ends[tenant], strict=True):
-            earliest, _ = await self._log.range(EVENTS, number)
-            if max(earliest, await self._log.committed(wiring.GROUP, EVENTS, number) or 0) < end:
+            self._ends[tenant] = [(await self._log.range(*place))[1] for place in places]
+        for place, end in zip(places, self._ends[tenant], strict=True):
+            earliest, _ = await self._log.range(*place)
+            if max(earliest, await self._log.committed(wiring.GROUP, *place) or 0) < end:
                 return False
         return True

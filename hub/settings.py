@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from broker.kafka_address import parse_address
+from broker.topics import parse_mirrors, region
 from core.errors import SettingsError
 from ingest.bridge.topics import parse_topics
 from ingest.scrape.targets import parse_targets
@@ -66,6 +67,12 @@ class Settings(BaseModel):
     )
     secure_cookies: bool = Field(False, description="The session cookie goes over https only: set it behind TLS.")
     partitions: int = Field(1, ge=1, le=1024, description="Partitions of `hub.events`; fixed when a hub is created.")
+    region: str = Field("", description="Where this hub stands, for hubs in several regions: every event keeps it.")
+    mirrors: str = Field(
+        "",
+        description="Names of other regions, between commas, whose `NAME.hub.events` MirrorMaker 2 copies to this "
+        "hub's Kafka: they are read too.",
+    )
     kafka_replication: int = Field(
         -1,
         ge=-1,
@@ -214,6 +221,17 @@ class Settings(BaseModel):
         parse_targets(text)
         return text
 
+    @field_validator("region")
+    @classmethod
+    def _region(cls, name: str) -> str:
+        return region(name) if name else ""
+
+    @field_validator("mirrors")
+    @classmethod
+    def _mirrors(cls, text: str) -> str:
+        parse_mirrors(text)
+        return text
+
     @field_validator("bridge_topics")
     @classmethod
     def _topics(cls, text: str) -> str:
@@ -247,6 +265,18 @@ class Settings(BaseModel):
     def _both_or_none(self) -> "Settings":
         if bool(self.bridge_url) != bool(self.bridge_topics):
             raise ValueError("bridge_url and bridge_topics are of use only together")
+        return self
+
+    @model_validator(mode="after")
+    def _mirrored(self) -> "Settings":
+        if not self.mirrors:
+            return self
+        if self.embedded_log:
+            raise ValueError("mirrors need a broker_url of Kafka: MirrorMaker 2 copies from one Kafka to another")
+        if not self.region:
+            raise ValueError("mirrors need a region: the others are to tell these events from their own")
+        if self.region in parse_mirrors(self.mirrors):
+            raise ValueError(f"mirrors are other regions: {self.region!r} is this one")
         return self
 
     @property

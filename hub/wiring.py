@@ -11,7 +11,7 @@ from access.service import Access, AccessConfig
 from broker.kafka import KafkaLogConfig
 from broker.kafka_address import parse_address
 from broker.log import TopicConfig
-from broker.topics import hub_topics
+from broker.topics import hub_topics, parse_mirrors
 from core.errors import SettingsError
 from hub.settings import Settings, parse_headers
 from ingest.bridge.bridge import BridgeConfig
@@ -37,7 +37,8 @@ def topics(settings: Settings) -> tuple[TopicConfig, ...]:
     """Every topic of the hub, as large and for as long as it is kept."""
     # A broker would drop what is not stored yet; the embedded log keeps that.
     limit = settings.log_retention_bytes // settings.partitions if settings.embedded_log else None
-    return hub_topics(settings.partitions, events_bytes=limit, events_hours=settings.log_retention_hours)
+    hours, mirrors = settings.log_retention_hours, parse_mirrors(settings.mirrors)
+    return hub_topics(settings.partitions, events_bytes=limit, events_hours=hours, mirrors=mirrors)
 
 
 def access_config(settings: Settings) -> AccessConfig:
@@ -129,6 +130,7 @@ def streams_config(settings: Settings, partitions: int, *, alone: bool = False) 
         broker_url=settings.broker_url,
         group=GROUP,
         partitions=partitions,
+        mirrors=parse_mirrors(settings.mirrors),
         data_dir=settings.data_dir,
         linger_s=settings.block_linger_ms / 1000,
         block_rows=settings.block_rows,

@@ -11,7 +11,7 @@ import zstandard
 
 from broker.log import NewRecord
 from broker.partition import partitions_for
-from broker.topics import EVENTS
+from broker.topics import EVENTS, REGION_HEADER
 from ingest.decode.tables import together
 
 #: A record larger than this many rows or bytes (before compression, which may save nothing) is cut: brokers have limits
@@ -22,11 +22,12 @@ _RECORD_BYTES: Final = 11 << 20
 _LOCAL: Final = threading.local()
 
 
-def event_records(tables: Sequence[pa.Table], partitions: int) -> list[NewRecord]:
-    """The records of some requests' events, in order."""
+def event_records(tables: Sequence[pa.Table], partitions: int, region: str = "") -> list[NewRecord]:
+    """The records of some requests' events, in order; ``region`` is where they are taken in."""
     table = together(tables)
+    where = ((REGION_HEADER, region.encode()),) if region else ()
     return [
-        NewRecord(EVENTS, partition, None, ipc_bytes(piece), (("rows", str(piece.num_rows).encode()),))
+        NewRecord(EVENTS, partition, None, ipc_bytes(piece), (("rows", str(piece.num_rows).encode()), *where))
         for partition, part in _split(table, partitions)
         for piece in _cut(part)
     ]

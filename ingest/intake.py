@@ -99,6 +99,7 @@ class Intake:
         settings: Callable[[str], TenantSettings] = lambda _tenant: TenantSettings(),
         traces: Traces = NO_TRACES,
         types: Callable[[str], Mapping[str, TenantType]] = lambda _tenant: {},
+        region: str = "",
     ) -> None:
         self.limits = limits or Limits()
         self._clock = clock
@@ -109,7 +110,7 @@ class Intake:
         self._in_flight = InFlight(self.limits.in_flight_bytes, metrics)
         self._executor = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="ingest")
         self._joiner = Joiner(self.limits, self._executor, self._arrival)
-        self.publisher = Publisher(log, clock, self.limits, metrics, encrypt, self._executor, traces)
+        self.publisher = Publisher(log, clock, self.limits, metrics, encrypt, self._executor, traces, region)
 
     async def stop(self) -> None:
         """Commit what was gathered; then no thread is left."""

@@ -47,6 +47,8 @@ class Publisher:
         Threads that encode; its queue is bounded by the bytes in flight.
     traces
         Of the process. A record carries the traces that brought it about, for whoever works on it next.
+    region
+        Where events are taken in; every record says so.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class Publisher:
         encrypt: Encrypt,
         executor: Executor,
         traces: Traces = NO_TRACES,
+        region: str = "",
     ) -> None:
         self._log = log
+        self._region = region
         self._clock = clock
         self._limits = limits
         self._metrics = metrics
@@ -214,7 +218,7 @@ class Publisher:
 
     def _encode(self, batches: list[Batch]) -> list[NewRecord]:
         tables = [batch.table for batch in batches if batch.table.num_rows]
-        records = event_records(tables, self._log.partitions(EVENTS)) if tables else []
+        records = event_records(tables, self._log.partitions(EVENTS), self._region) if tables else []
         for batch in batches:
             records.extend(dead_letter_records(batch, self._encrypt))
         return records

@@ -105,6 +105,7 @@ DERIVED: tuple[Column, ...] = (
     Column("tokens_per_second", "derived", "float64", "Nullable(Float32)", "tokens/s", "Output tokens a second."),
     Column("error_class", "derived", "string", _LC, "", "Kind of error: rate_limit, timeout, server, client, …"),
     Column("expires_at", "derived", "time", "DateTime", "", "When the row leaves the warehouse."),
+    Column("region", "derived", "string", _LC, "", "Region where the event was taken in; empty where there is one."),
 )
 
 

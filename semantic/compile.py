@@ -301,9 +301,10 @@ class _Compiler:
         parts = [time_condition(self.events, plain, self.parameters)] if plain else []
         for source, ranges in found:
             late = [item for item in ranges if self.level.since is not None and item.end > self.level.since]
-            if late and source.partitions:
+            if late and source.lanes:
                 self.reads_behind = True
-                marks = [self.parameters.add(mark, "UInt64") for mark in self.level.marks.get(source.table, ())]
+                known = self.level.marks.get(source.table, {})
+                marks = {lane: self.parameters.add(mark, "UInt64") for lane, mark in known.items()}
                 parts.append(f"{time_condition(self.events, late, self.parameters)} AND {source.behind(marks)}")
         return parts[0] if len(parts) == 1 else " OR ".join(f"({part})" for part in parts)
 

@@ -1,6 +1,6 @@
 """Where an answer is read from: raw events, or rollups of some seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,8 +45,8 @@ class Source:
         Aggregates that it keeps, as rollups tell of them.
     lifetime
         How far back it reaches; None for as far as the events.
-    partitions
-        Of the log: for each a rollup says how far it has the events. 0 where a source has all of them.
+    lanes
+        Of the log: for each a rollup says how far it has the events. None where a source has all of them.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Source:
     dimensions: frozenset[str] | None = None
     kept: Kept = field(default_factory=dict)
     lifetime: timedelta | None = None
-    partitions: int = 0
+    lanes: tuple[int, ...] = ()
 
     @property
     def tells_types(self) -> bool:
@@ -73,15 +73,15 @@ class Source:
         few = self.wide and not other.wide and other.seconds < self.seconds <= other.seconds * _ROWS
         return few and (other.lifetime or timedelta.max) >= (self.lifetime or timedelta.max)
 
-    def behind(self, marks: Sequence[str] | None) -> str:
+    def behind(self, marks: Mapping[int, str] | None) -> str:
         """Condition on raw events that it does not have yet.
 
         Parameters
         ----------
         marks
-            SQL of the position that it reaches, by partition; None: the statement reads them itself.
+            SQL of the position that it reaches, by lane; None: the statement reads them itself.
         """
-        return behind(marks or [mark(self.table, partition) for partition in range(self.partitions)])
+        return behind(marks or {lane: mark(self.table, lane) for lane in self.lanes})
 
     def has(self, columns: frozenset[str], aggregates: Sequence[Aggregate]) -> bool:
         """Whether it can tell ``columns`` apart and keeps every one of ``aggregates``, of their types."""
@@ -254,20 +254,20 @@ def time_condition(source: Source, segments: Sequence[Segment], parameters: Para
     return parts[0] if len(parts) == 1 else f"({' OR '.join(f'({part})' for part in parts)})"
 
 
-def _rollup(item: Rollup, partitions: int) -> Source:
+def _rollup(item: Rollup, lanes: tuple[int, ...]) -> Source:
     kept: Kept = {(entry.function, entry.argument, entry.where, entry.types): entry.column for entry in item.kept}
-    return Source(item.name, item.name, item.seconds, "time", item.dimensions, kept, item.retention, partitions)
+    return Source(item.name, item.name, item.seconds, "time", item.dimensions, kept, item.retention, lanes)
 
 
-def warehouse_sources(partitions: int = 1) -> tuple[Source, ...]:
+def warehouse_sources(lanes: tuple[int, ...] = (0,)) -> tuple[Source, ...]:
     """The sources of the warehouse: its rollups, the coarsest first, and the events.
 
     Of two of one width the one with fewer dimensions comes first, as it has fewer rows, and the one by user last.
 
     Parameters
     ----------
-    partitions
-        Partitions of the log: each says for itself how far the rollups have it.
+    lanes
+        Lanes of the log: each says for itself how far the rollups have it.
     """
     ordered = sorted(ROLLUPS, key=lambda item: (-item.seconds, "user_id" in item.dimensions, len(item.dimensions)))
-    return (*(_rollup(item, partitions) for item in ordered), Source("events", "events"))
+    return (*(_rollup(item, lanes) for item in ordered), Source("events", "events"))

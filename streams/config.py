@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broker.topics import events_topics
 from streams.steps.dedupe import Window
 
 
@@ -18,6 +19,8 @@ class StreamsConfig:
         Consumer group; the same in every process that shares the work.
     partitions
         Of ``hub.events``.
+    mirrors
+        Other regions whose events are mirrored to this log, in as many partitions.
     data_dir
         Where Faust may keep files.
     linger_s
@@ -45,6 +48,7 @@ class StreamsConfig:
     broker_url: str = field(repr=False)
     group: str = "llm-hub-streams"
     partitions: int = 1
+    mirrors: tuple[str, ...] = ()
     data_dir: Path = field(default_factory=Path.cwd)
     linger_s: float = 0.2
     block_rows: int = 100_000
@@ -57,3 +61,8 @@ class StreamsConfig:
     session_timeout_s: float = 8.0
     stall_s: float = 60.0
     watch_s: float = 0.25
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What the streams read: the hub's own events first."""
+        return events_topics(self.mirrors)

@@ -3,13 +3,29 @@
 A partition is taken up where the warehouse has it: records that are stored already are skipped; a block that was begun
 and perhaps stored in part is read again and sent once more, with exactly the same records; and what happened before
 decides about repetitions as it did then, because the ids before the block are read again.
+
+Where other regions are mirrored, partition p is that of several topics: the hub's own and one of each region. A client
+that fails over sends again to one region what another had accepted, so an event may be in two of them, and by its key
+it is in partition p of both. It counts once, whatever dies when:
+
+- All topics of p share one memory of ids, so the second to come is a repetition. Blocks of p are handled one at a time.
+- A block that was begun is finished before any block of any topic of p. So when a block is prepared, everything that
+  was ever begun beside it is stored: nothing is half there.
+- A memory that is read anew knows, of the block's own topic, the ids before the block, and of each other topic those of
+  the records that are stored. When a block is sent again, that is what was known when it was begun, as nothing of p can
+  have been stored in between: it is decided as it was then (but for what is at the very edge of the window).
+- All of this holds for one worker. Another that believes that p is still its own cannot spoil it: a block names how far
+  the other topics were stored when its repetitions were looked up, and the journal, in the transaction that begins it,
+  refuses it if they are further now, or if a block of them is begun. Then, as after every error, all is read anew.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+import pyarrow as pa
 
 from broker.blocks import RecordBlock
 from broker.log import Log, Record
@@ -17,6 +33,7 @@ from broker.trace_headers import traces_of
 from core.clock import Clock
 from core.errors import HubError, Poison
 from core.traces import NO_TRACES, Traces, Value
+from storage.warehouse.writer import Block
 from streams.config import StreamsConfig
 from streams.pipeline import Pipeline, Prepared
 from streams.sink import Sink, Writer
@@ -31,12 +48,28 @@ _ROWS_HEADER: Final = "rows"
 
 @dataclass(slots=True)
 class Place:
-    """Where a partition stands: records up to ``stored_through`` are stored, ``next_offset`` is what the ids expect."""
+    """Where a partition of a topic stands.
 
+    Records up to ``stored_through`` are stored; ``next_offset`` is the first one whose ids are not remembered.
+    """
+
+    topic: str
+    partition: int
     stored_through: int
     resend: tuple[int, int] | None
     next_offset: int = -1
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What the partitions of one number have in common: one memory of ids, whatever topic they came by."""
+
+    places: dict[str, Place] = field(default_factory=dict)
     deduper: Deduper | None = None
+
+    def beside(self, place: Place) -> tuple[tuple[str, int], ...]:
+        """The other topics, and how far each is stored."""
+        return tuple((other.topic, other.stored_through) for other in self.places.values() if other is not place)
 
 
 def rows_of(record: Record) -> int:
@@ -51,7 +84,7 @@ class BlockHandler:
     """Handles the blocks of all partitions, one after the other.
 
     Idempotent: a block that comes again after an error, a crash or a rebalance changes nothing twice. An error forgets
-    what is known of the partition, and the next attempt begins with reading it again.
+    what is known of the partition in all topics, and the next attempt begins with reading it again.
     """
 
     def __init__(
@@ -67,25 +100,27 @@ class BlockHandler:
         self._config, self._log, self._writer = config, log, writer
         self._pipeline, self._sink, self._clock = pipeline, sink, clock
         self._traces = traces
-        self._places: dict[tuple[str, int], Place] = {}
+        self._shared: dict[int, _Shared] = {}
+        self._asking = asyncio.Lock()
 
     def stored_through(self, topic: str, partition: int) -> int | None:
         """The highest stored offset of a partition; None while it is not known."""
-        place = self._places.get((topic, partition))
+        shared = self._shared.get(partition)
+        place = None if shared is None else shared.places.get(topic)
         return None if place is None else place.stored_through
 
     def forget(self, partitions: Iterable[tuple[str, int]]) -> None:
         """These belong to somebody else now."""
-        for partition in partitions:
-            self._places.pop(partition, None)
+        for _, partition in partitions:
+            self._shared.pop(partition, None)
 
     async def take_up(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Look where these stand before their first block comes: what was stored last may not be in the rollups."""
-        for partition in partitions:
+        for topic, partition in partitions:
             try:
-                await self.place(*partition)
+                await self._place(self._of(partition), topic, partition)
             except HubError:
-                logger.warning("%s[%d] is taken up with its first block", *partition, exc_info=True)
+                logger.warning("%s[%d] is taken up with its first block", topic, partition, exc_info=True)
 
     async def handle(self, block: RecordBlock) -> None:
         """Store everything of a block that is not stored yet."""
@@ -102,35 +137,43 @@ class BlockHandler:
             await self._handle(block)
 
     async def _handle(self, block: RecordBlock) -> None:
-        key = (block.topic, block.partition)
+        shared = self._of(block.partition)
         try:
-            place = await self.place(*key)
-            await self._resend(key, place)
+            for topic in self._config.topics:
+                await self._place(shared, topic, block.partition)
+            for place in shared.places.values():
+                await self._resend(shared, place)
+            place = shared.places[block.topic]
             records = [record for record in block.records if record.offset > place.stored_through]
-            await self._store(place, self._pieces(records))
+            await self._store(shared, place, self._pieces(records))
         except BaseException:
             # The ids of this block may be remembered although it is not stored: read anew, or its events would be lost.
-            self._places.pop(key, None)
+            self._shared.pop(block.partition, None)
             raise
 
-    async def place(self, topic: str, partition: int) -> Place:
-        """Where a partition stands, asked of the journal when it is not known."""
-        known = self._places.get((topic, partition))
-        if known is None:
-            resume = await asyncio.to_thread(self._writer.resume, topic, partition)
-            through = -1 if resume.stored_through is None else resume.stored_through
-            known = self._places[topic, partition] = Place(through, resume.resend)
-        return known
+    def _of(self, partition: int) -> _Shared:
+        return self._shared.setdefault(partition, _Shared())
 
-    async def _resend(self, key: tuple[str, int], place: Place) -> None:
+    async def _place(self, shared: _Shared, topic: str, partition: int) -> Place:
+        """Where a partition stands, asked of the journal when it is not known."""
+        async with self._asking:
+            if (known := shared.places.get(topic)) is None:
+                resume = await asyncio.to_thread(self._writer.resume, topic, partition)
+                through = -1 if resume.stored_through is None else resume.stored_through
+                known = shared.places[topic] = Place(topic, partition, through, resume.resend)
+            return known
+
+    async def _resend(self, shared: _Shared, place: Place) -> None:
         """Finish a block that a process before this one has begun."""
         if place.resend is None:
             return
         first, last = place.resend
-        logger.info("sending %s[%d] %d–%d again", *key, first, last)
-        records = await read_exactly(self._log, *key, first, last)
+        logger.info("sending %s[%d] %d–%d again", place.topic, place.partition, first, last)
+        records = await read_exactly(self._log, place.topic, place.partition, first, last)
         if records:
-            await self._store(place, [records], bounds=(first, last))
+            await self._store(shared, place, [records], bounds=(first, last))
+        else:  # the log has none of them any more
+            await asyncio.to_thread(self._writer.skip, Block(place.topic, place.partition, first, last, pa.table({})))
         place.resend, place.stored_through = None, max(place.stored_through, last)
 
     def _pieces(self, records: Sequence[Record]) -> list[list[Record]]:
@@ -146,12 +189,14 @@ class BlockHandler:
             rows += count
         return pieces
 
-    async def _store(self, place: Place, pieces: list[list[Record]], bounds: tuple[int, int] | None = None) -> None:
+    async def _store(
+        self, shared: _Shared, place: Place, pieces: list[list[Record]], bounds: tuple[int, int] | None = None
+    ) -> None:
         """Store runs of records; each is prepared while the one before it is being stored."""
         storing: asyncio.Task[None] | None = None
         try:
             for piece in pieces:
-                prepared = await self._prepare(place, piece, bounds)
+                prepared = await self._prepare(shared, place, piece, bounds)
                 if storing is not None:
                     await storing
                 storing = asyncio.create_task(self._keep(place, prepared), name="store block")
@@ -170,29 +215,38 @@ class BlockHandler:
         await self._sink.store(prepared)
         place.stored_through = max(place.stored_through, prepared.block.last_offset)
 
-    async def _prepare(self, place: Place, records: list[Record], bounds: tuple[int, int] | None) -> Prepared:
-        await self._follow(place, records[0])
+    async def _prepare(
+        self, shared: _Shared, place: Place, records: list[Record], bounds: tuple[int, int] | None
+    ) -> Prepared:
+        await self._follow(shared, place, records[0])
         try:
-            prepared = await self._steps(place, records, bounds)
+            prepared = await self._steps(shared, records, bounds)
         except Exception:
             logger.exception("preparing offsets %d–%d failed", records[0].offset, records[-1].offset)
-            prepared = await self._without_offenders(place, records, bounds)
+            prepared = await self._without_offenders(shared, place, records, bounds)
         place.next_offset = records[-1].offset + 1
+        if shared.deduper is not None and (beside := shared.beside(place)):
+            prepared = replace(prepared, block=replace(prepared.block, beside=beside))
         return prepared
 
     async def _steps(
-        self, place: Place, records: list[Record], bounds: tuple[int, int] | None, aside: Sequence[Rejected] = ()
+        self, shared: _Shared, records: list[Record], bounds: tuple[int, int] | None, aside: Sequence[Rejected] = ()
     ) -> Prepared:
         now = self._clock.now()
         with self._traces.span("prepare"):
-            return await asyncio.to_thread(self._pipeline.prepare, records, place.deduper, now, bounds, aside)
+            return await asyncio.to_thread(self._pipeline.prepare, records, shared.deduper, now, bounds, aside)
 
-    async def _follow(self, place: Place, record: Record) -> None:
-        """Have the ids of exactly the events before this record."""
-        if self._config.window.is_open and (place.deduper is None or place.next_offset != record.offset):
-            place.deduper = await restored(self._log, record, self._config.window)
+    async def _follow(self, shared: _Shared, place: Place, record: Record) -> None:
+        """Have the ids of exactly the events before this record, and of those that are stored beside it."""
+        if self._config.window.is_open and (shared.deduper is None or place.next_offset != record.offset):
+            beside = shared.beside(place)
+            shared.deduper = await restored(self._log, record, self._config.window, beside)
+            for topic, through in beside:
+                shared.places[topic].next_offset = through + 1
 
-    async def _without_offenders(self, place: Place, records: list[Record], bounds: tuple[int, int] | None) -> Prepared:
+    async def _without_offenders(
+        self, shared: _Shared, place: Place, records: list[Record], bounds: tuple[int, int] | None
+    ) -> Prepared:
         """A step failed: find the records that make it fail, and put them aside.
 
         When every record fails it is not the records: the error goes up, and the block is tried again.
@@ -205,9 +259,9 @@ class BlockHandler:
                 aside.append(Rejected(index, f"{type(error).__name__}: {error}"))
         if len(aside) in (0, len(records)):
             raise aside_error(aside)
-        place.deduper = None
-        await self._follow(place, records[0])
-        return await self._steps(place, records, bounds, aside)
+        shared.deduper = None
+        await self._follow(shared, place, records[0])
+        return await self._steps(shared, records, bounds, aside)
 
 
 def aside_error(aside: Sequence[Rejected]) -> Exception:

@@ -9,7 +9,7 @@ from typing import Any
 
 from broker.live import LiveFeed
 from broker.log import Log
-from broker.topics import EVENTS
+from broker.topics import place_name
 from core.clock import Clock
 from core.errors import HubError
 from core.metrics import Metrics
@@ -85,7 +85,7 @@ class Streams:
         self._sink = Sink(config, log, writer, clock, metrics, seal, self.watermark, live, traces)
         self._handler = BlockHandler(config, log, writer, pipeline, self._sink, clock, traces)
         self._stalls = Stalls(config.stall_s)
-        self._looked: set[int] = set()
+        self._looked: set[tuple[str, int]] = set()
         self._app: Any = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -127,26 +127,27 @@ class Streams:
         if self._app.crashed:
             return Health("given_up", f"the worker crashed: {self._app.crash_reason}; start it again")
         if stalled := self._stalls.found(self._clock.monotonic()):
-            seconds = f"{self._config.stall_s:.0f} s"
-            return Health("stalled", f"partitions {stalled} have not moved for {seconds} although records wait")
+            what, seconds = ", ".join(stalled), f"{self._config.stall_s:.0f} s"
+            return Health("stalled", f"partitions {what} have not moved for {seconds} although records wait")
         return None
 
-    def _mine(self) -> list[int]:
+    def _mine(self) -> list[tuple[str, int]]:
         """The partitions that this worker has at the moment."""
-        return sorted(tp.partition for tp in self._app.consumer.assignment() if tp.topic == EVENTS)
+        topics = self._config.topics
+        return sorted((tp.topic, tp.partition) for tp in self._app.consumer.assignment() if tp.topic in topics)
 
     async def _watch(self) -> None:
         """Look at lag and watermark again and again; a worker that does nothing else ends when it is stuck."""
         while True:
             mine = self._mine()
             for partition in self._looked.difference(mine):
-                self._let_go(partition)
+                self._let_go(*partition)
             for partition in mine:
                 try:
-                    await self._look(partition)
+                    await self._look(*partition)
                 except HubError as error:
-                    self._stalls.excuse(partition)
-                    logger.warning("partition %d cannot be looked at: %s", partition, error.detail)
+                    self._stalls.excuse(place_name(*partition))
+                    logger.warning("%s[%d] cannot be looked at: %s", *partition, error.detail)
             if self._sink.health.state == "waiting":
                 self._stalls.excuse()
             if self._config.exit_on_give_up and (trouble := self.alive()) is not None:
@@ -154,25 +155,26 @@ class Streams:
                 os._exit(70)
             await self._clock.sleep(self._config.watch_s)
 
-    def _let_go(self, partition: int) -> None:
+    def _let_go(self, topic: str, partition: int) -> None:
         """Somebody else's now."""
-        self._looked.discard(partition)
-        self._stalls.excuse(partition)
+        self._looked.discard((topic, partition))
+        name = place_name(topic, partition)
+        self._stalls.excuse(name)
         for gauge in (self._metrics.streams_lag_records, self._metrics.streams_lag_seconds):
-            gauge.remove(str(partition))
+            gauge.remove(name)
 
-    async def _look(self, partition: int) -> None:
-        seen_at = self._clock.now()
-        earliest, following = await self._log.range(EVENTS, partition)
-        stored = self._handler.stored_through(EVENTS, partition)
+    async def _look(self, topic: str, partition: int) -> None:
+        name, seen_at = place_name(topic, partition), self._clock.now()
+        earliest, following = await self._log.range(topic, partition)
+        stored = self._handler.stored_through(topic, partition)
         if stored is None or stored < earliest:
-            stored = (await self._log.committed(self._config.group, EVENTS, partition) or 0) - 1
+            stored = (await self._log.committed(self._config.group, topic, partition) or 0) - 1
         place = max(earliest, stored + 1)
-        self._stalls.look(partition, place, following, self._clock.monotonic())
-        self._metrics.streams_lag_records.labels(str(partition)).set(max(0, following - place))
+        self._stalls.look(name, place, following, self._clock.monotonic())
+        self._metrics.streams_lag_records.labels(name).set(max(0, following - place))
         if place >= following:
-            self.watermark.drained(partition, seen_at)
-        visible = self.watermark.of(partition)
+            self.watermark.drained(name, seen_at)
+        visible = self.watermark.of(name)
         age = 0.0 if visible is None else max(0.0, (seen_at - visible).total_seconds())
-        self._metrics.streams_lag_seconds.labels(str(partition)).set(age)
-        self._looked.add(partition)
+        self._metrics.streams_lag_seconds.labels(name).set(age)
+        self._looked.add((topic, partition))

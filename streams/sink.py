@@ -11,7 +11,7 @@ import orjson
 
 from broker.live import LiveFeed
 from broker.log import Log, NewRecord, Record
-from broker.topics import PULSE
+from broker.topics import PULSE, place_name
 from core.clock import Clock
 from core.errors import Conflict, HubError, Poison
 from core.metrics import Metrics
@@ -97,7 +97,8 @@ class Sink:
         self._metrics.streams_rows.inc(prepared.rows)
         self._metrics.streams_block_rows.observe(prepared.rows)
         self._metrics.streams_block_records.observe(len(records))
-        self._watermark.stored(prepared.block.partition, prepared.last_timestamp_ms)
+        place = place_name(prepared.block.topic, prepared.block.partition)
+        self._watermark.stored(place, prepared.last_timestamp_ms)
         if prepared.rows:
             await self._send_on(prepared)
 

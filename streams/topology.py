@@ -9,6 +9,7 @@ from streams.steps.decode import decode
 from streams.steps.dedupe import duplicates_by_tenant
 from streams.steps.derive import derive
 from streams.steps.price import price
+from streams.steps.region import regions
 from streams.steps.split import split
 from streams.work import Tools, Work
 
@@ -20,8 +21,8 @@ def decode_records(work: Work, _: Tools) -> None:
     """Bytes to one table; records that are none are put aside."""
     aside = {one.index: one for one in work.aside}
     decoded = decode([None if index in aside else record.value for index, record in enumerate(work.records)])
-    work.table = decoded.table
     work.rejected = tuple(aside.get(one.index, one) for one in decoded.rejected)
+    work.table = regions(decoded.table, work.records, decoded.rows)
 
 
 def drop_repeated(work: Work, tools: Tools) -> None:

@@ -6,6 +6,7 @@ block that was finished, while the consumer's offset was not yet committed, must
 bounds: :meth:`BlockJournal.done_through` says how far the stored blocks reach.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -96,12 +97,23 @@ class Stand:
 class BlockJournal(Protocol):
     """Blocking and thread-safe; every call is durable (fsync) when it returns. One writer a partition."""
 
-    def begin(self, group: str, topic: str, partition: int, first: int, last: int, token: str) -> Block:
+    def begin(
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        first: int,
+        last: int,
+        token: str,
+        beside: Sequence[tuple[str, int]] = (),
+    ) -> Block:
         """Write a block down before it is inserted.
 
         Idempotent: the same range again answers the block that is there, with *its* token. Raises
         :class:`core.errors.Conflict` when the range overlaps another unfinished block, or begins among records that
-        are stored: whoever asks has lost the partition to another and has not noticed.
+        are stored: whoever asks has lost the partition to another and has not noticed. So has who says of the same
+        partition of another topic (``beside``) that it is stored through an offset, and it is not so, or a block of it
+        is begun.
         """
         ...
 
@@ -142,7 +154,16 @@ class SqlBlockJournal:
         self._reader: Engine = self._engine.execution_options(**{READ_ONLY: True})
         self._clock: Clock = clock or SystemClock()
 
-    def begin(self, group: str, topic: str, partition: int, first: int, last: int, token: str) -> Block:
+    def begin(
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        first: int,
+        last: int,
+        token: str,
+        beside: Sequence[tuple[str, int]] = (),
+    ) -> Block:
         block = Block(group, topic, partition, first, last, token)
         with self._engine.begin() as connection:
             _alone(connection, block)
@@ -154,6 +175,8 @@ class SqlBlockJournal:
                         f"Offsets up to {through} of {topic}/{partition} are stored; a block that begins at {first} "
                         "would store some of them again."
                     )
+                for other, known in beside:
+                    _unchanged(connection, group, other, partition, known)
                 connection.execute(_BEGIN, self._row(block))
                 return block
         if (there.first, there.last) != (first, last):
@@ -206,10 +229,23 @@ class SqlBlockJournal:
 
 
 def _alone(connection: Connection, block: Block) -> None:
-    """Keep others from beginning a block of the partition until this transaction ends; SQLite has one writer anyway."""
+    """Keep others from beginning a block of the partition, of whatever topic, until this transaction ends.
+
+    SQLite has one writer anyway.
+    """
     if connection.dialect.name == "postgresql":
-        place = derived_id(block.group, block.topic, block.partition).int % 2**63
+        place = derived_id(block.group, block.partition).int % 2**63
         connection.execute(select(func.pg_advisory_xact_lock(place)))
+
+
+def _unchanged(connection: Connection, group: str, topic: str, partition: int, known: int) -> None:
+    """Raise ``Conflict`` unless all that was ever begun of a partition is what is stored up to ``known`` (-1: none)."""
+    through = connection.execute(_FURTHEST, _at(group, topic, partition)).scalar_one_or_none()
+    begun = _pending(connection, group, topic, partition, **_ALL)
+    if begun is not None or (-1 if through is None else through) != known:
+        raise Conflict(
+            f"{topic}/{partition} is not where it was, stored through {known}: repetitions must be looked up anew."
+        )
 
 
 def _at(group: str, topic: str, partition: int) -> dict[str, str | int]:

@@ -99,7 +99,7 @@ class Shards:
     Parameters
     ----------
     warehouse
-        The open, migrated warehouse of all shards; where it is no cluster, every partition is its own.
+        The open, migrated warehouse of all shards; where it is no cluster, every lane is its own.
     """
 
     def __init__(self, warehouse: Warehouse) -> None:
@@ -109,13 +109,13 @@ class Shards:
         self._checked: set[int] = set()
         self._lock = threading.Lock()
 
-    def of(self, partition: int) -> Warehouse:
-        """Where the rows of a partition are.
+    def of(self, lane: int) -> Warehouse:
+        """Where the rows of a lane are.
 
         Raises
         ------
         SettingsError
-            Events of the partition are on another shard: the number of shards was changed.
+            Events of the lane are on another shard: the number of shards was changed.
         core.errors.Retryable
             The cluster does not answer.
         """
@@ -123,10 +123,10 @@ class Shards:
             return self._all
         with self._lock:
             self._shards = self._shards or layout(self._all)
-            shard = self._shards[partition % len(self._shards)]
-            if partition not in self._checked:
-                self._check(partition, shard)
-                self._checked.add(partition)
+            shard = self._shards[lane % len(self._shards)]
+            if lane not in self._checked:
+                self._check(lane, shard)
+                self._checked.add(lane)
             if shard.number not in self._open:
                 self._open[shard.number] = self._opened(shard)
             return self._open[shard.number]
@@ -138,12 +138,12 @@ class Shards:
         for house in houses:
             house.close()
 
-    def _check(self, partition: int, shard: Shard) -> None:
-        first = partition << LANE_BITS
+    def _check(self, lane: int, shard: Shard) -> None:
+        first = lane << LANE_BITS
         values = {"low": first, "high": first + (1 << LANE_BITS) - 1, "shard": shard.number}
         if found := self._all.query(_ELSEWHERE, values).rows:
             raise SettingsError(
-                f"Events of partition {partition} are on shard {found[0][0]} and would go to shard {shard.number} now: "
+                f"Events of lane {lane} are on shard {found[0][0]} and would go to shard {shard.number} now: "
                 "the number of shards of a cluster stays what it was when the hub was created. Move the hub by backup "
                 "and restore instead."
             )

@@ -4,7 +4,7 @@ A statement that reads marks beside the rows sees one snapshot of each table on 
 reading has a moment of its own, so the marks are asked for before a question, and again after it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,17 +23,17 @@ class Marks:
     ----------
     warehouse
         An open, migrated warehouse.
-    partitions
+    lanes
         Of the log.
     """
 
-    def __init__(self, warehouse: Warehouse, partitions: int) -> None:
-        self._warehouse, self._partitions = warehouse, partitions
+    def __init__(self, warehouse: Warehouse, lanes: Sequence[int]) -> None:
+        self._warehouse, self._lanes = warehouse, lanes
 
     def level(self) -> Level:
         """How far each rollup is now."""
         marks = self._ask(rollup.name for rollup in ROLLUPS)
-        furthest = [max(lane) for lane in zip(*marks.values(), strict=True)]
+        furthest = {lane: max(places[lane] for places in marks.values()) for lane in self._lanes}
         lagging = frozenset(name for name, places in marks.items() if _far(places, furthest))
         return replace(UNKNOWN, marks=marks, lagging=lagging)
 
@@ -41,7 +41,7 @@ class Marks:
         """Whether the rollups of a level are still where it says."""
         return self._ask(level.marks) == level.marks
 
-    def _ask(self, rollups: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    def _ask(self, rollups: Iterable[str]) -> dict[str, dict[int, int]]:
         names = list(rollups)
         if not names:
             return {}
@@ -51,10 +51,9 @@ class Marks:
             for name in names
         )
         found = {(str(name), int(lane)): int(place) for name, lane, place in self._warehouse.query(text).rows}
-        return {name: tuple(found.get((name, lane), 0) for lane in range(self._partitions)) for name in names}
+        return {name: {lane: found.get((name, lane), 0) for lane in self._lanes} for name in names}
 
 
-def _far(places: Iterable[int], furthest: Iterable[int]) -> bool:
-    """Whether a rollup is far behind the others in a partition, which it may not have begun."""
-    lanes = enumerate(zip(places, furthest, strict=True))
-    return any(top - max(place, lane << LANE_BITS) > _FAR for lane, (place, top) in lanes)
+def _far(places: Mapping[int, int], furthest: Mapping[int, int]) -> bool:
+    """Whether a rollup is far behind the others in a lane, which it may not have begun."""
+    return any(top - max(places[lane], lane << LANE_BITS) > _FAR for lane, top in furthest.items())

@@ -13,7 +13,7 @@ from typing import Final
 from core.clock import Clock
 from core.errors import HubError, Retryable
 from storage.warehouse.client import INSERT_SETTINGS, Warehouse
-from storage.warehouse.rollups import LANE_BITS, MARK, ONE_BLOCK, ROLLUPS, STAGINGS, Rollup, mark
+from storage.warehouse.rollups import LANE_BITS, MARK, ONE_BLOCK, ROLLUPS, STAGINGS, Rollup, last_of, mark
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Level:
     since
         The earliest time of an event that is stored and perhaps in no rollup; None when all of them are.
     marks
-        Rollup → the position that it reaches, by partition. Empty where that is not known: a fold is under way, or
+        Rollup → the position that it reaches, by lane. Empty where that is not known: a fold is under way, or
         another process folds.
     version
         Changes with every fold: see :meth:`Roller.holds`.
@@ -73,7 +73,7 @@ class Level:
     """
 
     since: datetime | None
-    marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    marks: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     version: int = 0
     lagging: frozenset[str] = frozenset()
 
@@ -102,9 +102,9 @@ class _Round:
 
 @dataclass(slots=True)
 class _Lane:
-    """One partition of the log: positions handed out, stored, and rolled up by table.
+    """One lane of the log: positions handed out, stored, and rolled up by table.
 
-    Rollups below ``reached``, where another was when the partition was taken up, are being filled.
+    Rollups below ``reached``, where another was when the lane was taken up, are being filled.
     """
 
     taken: int
@@ -118,7 +118,7 @@ class Roller:
     """Hands out the positions of events and folds them into the rollups. Blocking; safe to share between threads.
 
     A fold of a rollup begins where its mark says the one before ended, and is one block whose token is that beginning.
-    Whatever dies in between, and whoever else folds the same partition, a beginning is folded once. Nothing has to be
+    Whatever dies in between, and whoever else folds the same lane, a beginning is folded once. Nothing has to be
     remembered elsewhere: a rollup that is new, or was emptied, is filled from the events by the same way.
 
     Parameters
@@ -130,7 +130,7 @@ class Roller:
     config, rollups
         Sizes, and what to fold.
     shard_of
-        Where the tables of a partition are, in a cluster; all are in ``warehouse`` without it.
+        Where the tables of a lane are, in a cluster; all are in ``warehouse`` without it.
     """
 
     def __init__(
@@ -150,62 +150,64 @@ class Roller:
         self._lock = threading.Lock()
         self._rolling = threading.Lock()
 
-    def resume(self, partition: int, *, complete: bool) -> None:
-        """Take a partition up where the warehouse has it: when it is assigned, before :meth:`take`.
+    def resume(self, lane: int, *, complete: bool) -> None:
+        """Take a lane up where the warehouse has it: when it is assigned, before :meth:`take`.
 
         Parameters
         ----------
         complete
             Whether all that is stored of it may be folded: no block of it was left half way.
         """
-        first, last = partition << LANE_BITS, ((partition + 1) << LANE_BITS) - 1
-        through = {rollup.name: self._mark(rollup, partition) for rollup in self._rollups}
+        first, last = lane << LANE_BITS, last_of(lane)
+        through = {rollup.name: self._mark(rollup, lane) for rollup in self._rollups}
         low = max(first, min(through.values()))
-        highest, rows, earliest = self._shard_of(partition).query(_BEHIND, {"low": low, "high": last}).rows[0]
+        highest, rows, earliest = self._shard_of(lane).query(_BEHIND, {"low": low, "high": last}).rows[0]
         taken = max(highest, *through.values(), first)
-        lane = _Lane(taken, through, taken if complete else low, max(through.values()))
+        state = _Lane(taken, through, taken if complete else low, max(through.values()))
         if rows:
             moment = _EPOCH + timedelta(microseconds=earliest)
-            lane.waiting.append(_Stored(taken, rows, moment, self._clock.monotonic() - self.config.seconds))
+            state.waiting.append(_Stored(taken, rows, moment, self._clock.monotonic() - self.config.seconds))
         with self._lock:
-            self._lanes[partition] = lane
+            self._lanes[lane] = state
 
-    def take(self, partition: int, count: int) -> range:
-        """Positions for the next ``count`` inserts of a partition."""
-        if partition not in self._lanes:
-            self.resume(partition, complete=False)
+    def take(self, lane: int, count: int) -> range:
+        """Positions for the next ``count`` inserts of a lane."""
+        if lane not in self._lanes:
+            self.resume(lane, complete=False)
         with self._lock:
-            lane = self._lanes[partition]
-            lane.taken += count
-            return range(lane.taken - count + 1, lane.taken + 1)
+            state = self._lanes[lane]
+            state.taken += count
+            return range(state.taken - count + 1, state.taken + 1)
 
-    def stored(self, partition: int, position: int, rows: int, earliest: datetime) -> None:
-        """All inserts of a partition up to ``position`` are done."""
+    def stored(self, lane: int, position: int, rows: int, earliest: datetime) -> None:
+        """All inserts of a lane up to ``position`` are done."""
         with self._lock:
-            lane = self._lanes[partition]
-            lane.stored = max(lane.stored, position)
+            state = self._lanes[lane]
+            state.stored = max(state.stored, position)
             if rows:
-                lane.waiting.append(_Stored(position, rows, earliest, self._clock.monotonic()))
+                state.waiting.append(_Stored(position, rows, earliest, self._clock.monotonic()))
 
-    def level(self, partitions: int) -> Level:
+    def level(self, lanes: Sequence[int]) -> Level:
         """How far the rollups are, without asking the warehouse; for a process that does all the folding.
 
         Parameters
         ----------
-        partitions
-            How many there are: as long as not all of them are taken up, any event may be behind.
+        lanes
+            All that there are: as long as not each of them is taken up, any event may be behind.
         """
         with self._lock:
-            if len(self._lanes) < partitions:
+            if not self._lanes.keys() >= set(lanes):
                 return UNKNOWN
-            since = min((item.earliest for lane in self._lanes.values() for item in lane.waiting), default=None)
+            since = min((item.earliest for state in self._lanes.values() for item in state.waiting), default=None)
             lagging = frozenset(
-                name for lane in self._lanes.values() for name, place in lane.through.items() if place < lane.reached
+                name for state in self._lanes.values() for name, place in state.through.items() if place < state.reached
             )
             if self._uncertain:
                 return Level(since, lagging=lagging)
-            lanes = [self._lanes[partition] for partition in range(partitions)]
-            marks = {rollup.name: tuple(lane.through[rollup.name] for lane in lanes) for rollup in self._rollups}
+            marks = {
+                rollup.name: {lane: self._lanes[lane].through[rollup.name] for lane in lanes}
+                for rollup in self._rollups
+            }
             return Level(since, marks, self._version, lagging)
 
     def holds(self, level: Level) -> bool:
@@ -216,15 +218,15 @@ class Roller:
     def rows_behind(self) -> int:
         """Events that are stored and not in the rollups."""
         with self._lock:
-            return sum(item.rows for lane in self._lanes.values() for item in lane.waiting)
+            return sum(item.rows for state in self._lanes.values() for item in state.waiting)
 
     def due_in(self) -> float | None:
         """Seconds until a fold is due, 0 when one is; None while there is nothing to fold."""
         now = self._clock.monotonic()
         waits: list[float] = []
         with self._lock:
-            for lane in self._lanes.values():
-                ready = [item for item in lane.waiting if item.position <= lane.stored]
+            for state in self._lanes.values():
+                ready = [item for item in state.waiting if item.position <= state.stored]
                 if ready:
                     full = sum(item.rows for item in ready) >= self.config.rows
                     waits.append(0.0 if full else max(0.0, ready[0].since + self.config.seconds - now))
@@ -240,43 +242,43 @@ class Roller:
         """
         with self._rolling:
             with self._lock:
-                lanes = [(number, lane, lane.stored) for number, lane in self._lanes.items()]
-            return sum(self._roll(number, lane, stored) for number, lane, stored in lanes)
+                lanes = [(lane, state, state.stored) for lane, state in self._lanes.items()]
+            return sum(self._roll(lane, state, stored) for lane, state, stored in lanes)
 
-    def _roll(self, partition: int, lane: _Lane, stored: int) -> int:
-        folds = self._roll_together(partition, lane, stored)
+    def _roll(self, lane: int, state: _Lane, stored: int) -> int:
+        folds = self._roll_together(lane, state, stored)
         for rollup in self._rollups:
-            while (low := max(lane.through[rollup.name], partition << LANE_BITS)) < stored:
-                found = self._round(partition, low, stored, fine=rollup.seconds < 3600)
+            while (low := max(state.through[rollup.name], lane << LANE_BITS)) < stored:
+                found = self._round(lane, low, stored, fine=rollup.seconds < 3600)
                 if found is None:
-                    lane.through[rollup.name] = stored  # nothing is there: expired, or positions of a lost attempt
+                    state.through[rollup.name] = stored  # nothing is there: expired, or positions of a lost attempt
                     break
-                self._fold(rollup, partition, lane, found.high)
+                self._fold(rollup, lane, state, found.high)
                 folds += 1
         with self._lock:
-            while lane.waiting and lane.waiting[0].position <= stored:
-                lane.waiting.popleft()
+            while state.waiting and state.waiting[0].position <= stored:
+                state.waiting.popleft()
         return folds
 
-    def _roll_together(self, partition: int, lane: _Lane, stored: int) -> int:
+    def _roll_together(self, lane: int, state: _Lane, stored: int) -> int:
         """Fold live traffic into rollups that are equally far, from one reading; the number of folds.
 
         What is spread over time is left: a staging table would hold a state of several kilobytes for nearly each event.
         So is what another failure has left behind in some of the rollups.
         """
         folds = 0
-        while len(places := set(lane.through.values())) == 1:
-            low = max(*places, partition << LANE_BITS)
-            found = self._round(partition, low, stored, fine=True) if low < stored else None
+        while len(places := set(state.through.values())) == 1:
+            low = max(*places, lane << LANE_BITS)
+            found = self._round(lane, low, stored, fine=True) if low < stored else None
             if found is None or found.wide:
                 break
-            number, shard = str(uuid.uuid4()), self._shard_of(partition)
+            number, shard = str(uuid.uuid4()), self._shard_of(lane)
             try:
                 for staging in STAGINGS:
-                    values = {"low": low, "high": found.high, "mark": MARK + partition, "since": 0, "round": number}
+                    values = {"low": low, "high": found.high, "mark": MARK + lane, "since": 0, "round": number}
                     shard.command(staging.stage, values, settings=self._settings())
                 for rollup in self._rollups:
-                    self._fold(rollup, partition, lane, found.high, number)
+                    self._fold(rollup, lane, state, found.high, number)
                     folds += 1
             finally:
                 with contextlib.suppress(HubError):  # what stays, goes with the first round after an hour
@@ -284,12 +286,12 @@ class Roller:
                         shard.command(_EMPTY.format(staging.name), {"round": number}, settings=_AT_ONCE)
         return folds
 
-    def _round(self, partition: int, low: int, stored: int, *, fine: bool) -> _Round | None:
+    def _round(self, lane: int, low: int, stored: int, *, fine: bool) -> _Round | None:
         """The next fold; None when nothing lies behind ``low``. ``fine``: into buckets shorter than an hour."""
         spread_rows = self.config.spread_fine_rows if fine else self.config.spread_rows
         found: _Round | None = None
         rows, first, last = 0, 0, 0
-        waiting = self._shard_of(partition).query(_WAITING, {"low": low, "high": stored})
+        waiting = self._shard_of(lane).query(_WAITING, {"low": low, "high": stored})
         for position, count, earliest, latest in waiting.rows:
             first, last = (min(first, earliest), max(last, latest)) if found else (earliest, latest)
             wide = timedelta(microseconds=last - first) > self.config.spread
@@ -299,7 +301,7 @@ class Roller:
             found = _Round(position, wide)
         return found
 
-    def _fold(self, rollup: Rollup, partition: int, lane: _Lane, high: int, staged: str = "") -> None:
+    def _fold(self, rollup: Rollup, lane: int, state: _Lane, high: int, staged: str = "") -> None:
         """Fold up to ``high``, and ask how far the rollup reaches now. Until that is known, its mark is uncertain.
 
         Parameters
@@ -307,31 +309,31 @@ class Roller:
         staged
             The round of its staging table that holds these events; empty: they are read.
         """
-        low = lane.through[rollup.name]
-        token = {"insert_deduplication_token": f"{rollup.name}/{partition}/{low}"}
+        low = state.through[rollup.name]
+        token = {"insert_deduplication_token": f"{rollup.name}/{lane}/{low}"}
         since = 0 if rollup.retention is None else int((self._clock.now() - rollup.retention).timestamp())
         with self._lock:
-            self._uncertain.add((rollup.name, partition))
+            self._uncertain.add((rollup.name, lane))
             self._version += 1
         if staged:
             sql, values = rollup.fold_staged, {"round": staged, "since": since}
         else:
-            first = max(low, partition << LANE_BITS)
-            sql, values = rollup.fold, {"low": first, "high": high, "mark": MARK + partition, "since": since}
-        self._shard_of(partition).command(sql, values, settings=self._settings() | token)
-        reached = self._mark(rollup, partition)
+            first = max(low, lane << LANE_BITS)
+            sql, values = rollup.fold, {"low": first, "high": high, "mark": MARK + lane, "since": since}
+        self._shard_of(lane).command(sql, values, settings=self._settings() | token)
+        reached = self._mark(rollup, lane)
         with self._lock:
             # the lane may have been taken up anew meanwhile
-            through = self._lanes[partition].through
-            lane.through[rollup.name] = through[rollup.name] = max(reached, through[rollup.name])
-            self._uncertain.discard((rollup.name, partition))
+            through = self._lanes[lane].through
+            state.through[rollup.name] = through[rollup.name] = max(reached, through[rollup.name])
+            self._uncertain.discard((rollup.name, lane))
             self._version += 1
-        if lane.through[rollup.name] <= low:
+        if state.through[rollup.name] <= low:
             raise Retryable(f"{rollup.name} did not take the fold of position {low}; it is tried again.")
 
     def _settings(self) -> dict[str, str | int | float]:
         return {**INSERT_SETTINGS, **ONE_BLOCK, "max_execution_time": self._warehouse.config.insert_seconds}
 
-    def _mark(self, rollup: Rollup, partition: int) -> int:
-        """How far a rollup reaches; 0 when it has nothing of the partition."""
-        return int(self._shard_of(partition).query(f"SELECT {mark(rollup.name, partition)}").scalar())
+    def _mark(self, rollup: Rollup, lane: int) -> int:
+        """How far a rollup reaches; 0 when it has nothing of the lane."""
+        return int(self._shard_of(lane).query(f"SELECT {mark(rollup.name, lane)}").scalar())

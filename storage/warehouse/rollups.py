@@ -5,7 +5,7 @@ same over raw rows gets the same answer. A count or sum is read back with ``sum(
 ``quantilesDDMerge(0.01, levels…)(column)``, distinct values with ``uniqMerge(column)``.
 
 A rollup is a fold over ``events`` in the order of their ``position``. Each fold of it is one part that carries, beside
-the aggregates, a mark of how far it reaches: a row of no tenant, dated :data:`MARK` plus the partition. What a rollup
+the aggregates, a mark of how far it reaches: a row of no tenant, dated :data:`MARK` plus the lane. What a rollup
 holds, and the mark that says so, become visible in the same instant, so an answer is exact at any moment: the rollup,
 and of the raw events those behind the mark (:func:`behind`).
 
@@ -13,7 +13,7 @@ Reading the events is most of a fold's cost, so live traffic is read once for se
 memory, fine enough for each of them, from which their folds are made.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
@@ -25,10 +25,10 @@ LEVELS: Final = (0.5, 0.9, 0.95, 0.99, 0.999)
 #: What a column of texts holds where there is none.
 EMPTY: Final = {"user_id": "''", "session_id": "''", "trace_id": "toFixedString('', 16)"}
 
-#: Epoch seconds of 2100-01-01: the ``time`` of the mark of partition 0. No event is so late, and no TTL reaches it.
+#: Epoch seconds of 2100-01-01: the ``time`` of the mark of lane 0. No event is so late, and no TTL reaches it.
 MARK: Final = 4_102_444_800
 
-#: Bits of a position below its partition.
+#: Bits of a position below its lane.
 LANE_BITS: Final = 48
 
 
@@ -188,31 +188,36 @@ WHERE 0
         return f"INSERT INTO {self.name} ({', '.join(self.columns)}) SELECT {', '.join(columns)} FROM {source} AS s"  # noqa: S608
 
 
-def mark(rollup: str, partition: int) -> str:
-    """SQL of the position that ``rollup`` reaches in a partition.
+def mark(rollup: str, lane: int) -> str:
+    """SQL of the position that ``rollup`` reaches in a lane.
 
     A statement sees one snapshot of each table (``enable_shared_storage_snapshot_in_query``, on by default): the mark
     belongs to the rows that the statement reads.
     """
     return (
         f"(SELECT max(through) FROM {rollup} "  # noqa: S608 - the hub's own names
-        f"WHERE tenant = '' AND time = toDateTime({MARK + partition}, 'UTC'))"
+        f"WHERE tenant = '' AND time = toDateTime({MARK + lane}, 'UTC'))"
     )
 
 
-def behind(reached: Sequence[str]) -> str:
-    """SQL condition on ``events``: rows that a rollup does not have yet, given what it reaches by partition.
+def behind(reached: Mapping[int, str]) -> str:
+    """SQL condition on ``events``: rows that a rollup does not have yet, given what it reaches by lane.
 
     Examples
     --------
-    >>> behind(["{p0:UInt64}"])
-    'position > greatest(0, {p0:UInt64}) AND position < 281474976710656'
+    >>> behind({0: "{p0:UInt64}"})
+    'position > greatest(0, {p0:UInt64}) AND position <= 281474976710655'
     """
     lanes = [
-        f"position > greatest({lane << LANE_BITS}, {position}) AND position < {(lane + 1) << LANE_BITS}"
-        for lane, position in enumerate(reached)
+        f"position > greatest({lane << LANE_BITS}, {position}) AND position <= {last_of(lane)}"
+        for lane, position in reached.items()
     ]
     return lanes[0] if len(lanes) == 1 else f"({' OR '.join(f'({lane})' for lane in lanes)})"
+
+
+def last_of(lane: int) -> int:
+    """The last position that a lane has."""
+    return (lane + 1 << LANE_BITS) - 1
 
 
 def _of_e(condition: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from broker.topics import lane
 from core.ids import derived_id
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class Block:
         Rows of ``events``; columns that are null throughout may be missing.
     payloads
         Rows of ``payloads``; None when no row has contents.
+    beside
+        Other topics that repetitions were looked up in, each with the offset that it was stored through: if that has
+        changed when the block is begun, it is refused.
     """
 
     topic: str
@@ -41,12 +45,22 @@ class Block:
     last_offset: int
     events: pa.Table
     payloads: pa.Table | None = None
+    beside: tuple[tuple[str, int], ...] = ()
 
 
 class Journal(Protocol):
     """What the writer needs of :class:`storage.metadata.journal.BlockJournal`. Blocking, durable on return."""
 
-    def begin(self, group: str, topic: str, partition: int, first: int, last: int, token: str) -> "JournalBlock": ...
+    def begin(
+        self,
+        group: str,
+        topic: str,
+        partition: int,
+        first: int,
+        last: int,
+        token: str,
+        beside: Sequence[tuple[str, int]] = (),
+    ) -> "JournalBlock": ...
 
     def finish(self, block: "JournalBlock", position: int | None = None) -> None: ...
 
@@ -58,11 +72,11 @@ class Journal(Protocol):
 class Positions(Protocol):
     """What the writer needs of :class:`storage.warehouse.roller.Roller`: it numbers inserts, and folds what is done."""
 
-    def resume(self, partition: int, *, complete: bool) -> None: ...
+    def resume(self, lane: int, *, complete: bool) -> None: ...
 
-    def take(self, partition: int, count: int) -> Sequence[int]: ...
+    def take(self, lane: int, count: int) -> Sequence[int]: ...
 
-    def stored(self, partition: int, position: int, rows: int, earliest: datetime) -> None: ...
+    def stored(self, lane: int, position: int, rows: int, earliest: datetime) -> None: ...
 
 
 class Inserts(Protocol):
@@ -104,11 +118,11 @@ class BlockWriter:
     group
         Consumer group that the offsets belong to.
     positions
-        Numbers the inserts of a partition for the rollups.
+        Numbers the inserts of a lane for the rollups.
     stored
         Called after each block with its earliest time, for whoever keeps answers until the next write.
     shard_of
-        Where the tables of a partition are, in a cluster; all are in ``warehouse`` without it.
+        Where the tables of a lane are, in a cluster; all are in ``warehouse`` without it.
     """
 
     def __init__(
@@ -129,7 +143,7 @@ class BlockWriter:
     def resume(self, topic: str, partition: int) -> Resume:
         """How to go on with a partition: ask when it is assigned, before the first block of it."""
         pending = self._journal.pending(self._group, topic, partition)
-        self._positions.resume(partition, complete=pending is None)
+        self._positions.resume(lane(topic, partition), complete=pending is None)
         return Resume(
             stored_through=self._journal.done_through(self._group, topic, partition),
             resend=None if pending is None else (pending.first, pending.last),
@@ -146,22 +160,23 @@ class BlockWriter:
             The engine refuses the contents for ever. The block stays pending until :meth:`write` got its range with
             other contents (without the rows that are wrong), or :meth:`skip` gave it up.
         core.errors.Conflict
-            Another unfinished block overlaps: see :meth:`resume`.
+            Another unfinished block overlaps, or something was stored beside it meanwhile: see :meth:`resume`.
         """
         if self._is_stored(block):
             return
-        entry, shard = self._begin(block), self._shard_of(block.partition)
+        mine = lane(block.topic, block.partition)
+        entry, shard = self._begin(block), self._shard_of(mine)
         if block.payloads is not None:
             shard.insert("payloads", block.payloads, f"{entry.token}/payloads")
         low, high = _times(block.events)
         parts = list(_parts(block.events, high - low))
-        positions = self._positions.take(block.partition, len(parts))
+        positions = self._positions.take(mine, len(parts))
         for number, (part, position) in enumerate(zip(parts, positions, strict=True)):
             numbered = part.append_column("position", pa.repeat(pa.scalar(position, pa.uint64()), part.num_rows))
             shard.insert("events", numbered, f"{entry.token}/events/{number}")
         self._journal.finish(entry, positions[-1] if parts else None)
         if parts:
-            self._positions.stored(block.partition, positions[-1], block.events.num_rows, low)
+            self._positions.stored(mine, positions[-1], block.events.num_rows, low)
         if self._stored is not None:
             self._stored(block, low)
 
@@ -177,7 +192,7 @@ class BlockWriter:
     def _begin(self, block: Block) -> "JournalBlock":
         first, last = block.first_offset, block.last_offset
         token = derived_id(self._group, block.topic, block.partition, first, last).hex
-        return self._journal.begin(self._group, block.topic, block.partition, first, last, token)
+        return self._journal.begin(self._group, block.topic, block.partition, first, last, token, block.beside)
 
 
 def _parts(events: pa.Table, spread: timedelta) -> Iterator[pa.Table]:

@@ -38,22 +38,25 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The events of a block, and the records that gave none."""
+    """The events of a block, how many each record has, and the records that gave none."""
 
     table: pa.Table
     rejected: tuple[Rejected, ...]
+    rows: tuple[int, ...]
 
 
 def decode(values: Sequence[bytes | None]) -> Decoded:
     """All records of a block as one table, rows in the order of the log."""
     tables: list[pa.Table] = []
     rejected: list[Rejected] = []
+    rows = [0] * len(values)
     for index, value in enumerate(values):
         try:
             tables.append(decode_record(value))
+            rows[index] = tables[-1].num_rows
         except Poison as error:
             rejected.append(Rejected(index, error.detail))
-    return Decoded(_concat(tables), tuple(rejected))
+    return Decoded(_concat(tables), tuple(rejected), tuple(rows))
 
 
 def decode_record(value: bytes | None, columns: Sequence[str] | None = None) -> pa.Table:

@@ -36,7 +36,7 @@ SELECT tenant, lower(hex(span_id)), type, model, status, toUnixTimestamp64Micro(
 FROM events
 """
 _CONTENTS: Final = "SELECT tenant, count(), uniqExact(id) FROM payloads GROUP BY tenant"
-_LANES: Final = f"SELECT 1 + max(intDiv(position, {1 << LANE_BITS})) FROM events"
+_LANES: Final = f"SELECT DISTINCT intDiv(position, {1 << LANE_BITS}) FROM events"
 
 
 def compare(warehouse_url: str, ledger: Ledger, folder: Path) -> dict[str, Any]:
@@ -58,11 +58,11 @@ def report(
 ) -> dict[str, Any]:
     """Compare, see the module; without ``fold`` it only looks."""
     trouble = [*_rows(warehouse, acknowledged, perhaps), *_contents(warehouse, acknowledged, perhaps)]
-    lanes = int(warehouse.query(_LANES).scalar())
+    lanes = [int(row[0]) for row in warehouse.query(_LANES).rows]
     trouble += [one for rollup in ROLLUPS for one in _rollup(warehouse, rollup, _with_behind(rollup, lanes), "behind")]
     if fold:
         roller = Roller(warehouse, SystemClock())
-        for lane in range(lanes):
+        for lane in lanes:
             roller.resume(lane, complete=True)
         roller.roll()
         trouble += [one for rollup in ROLLUPS for one in _rollup(warehouse, rollup, _folded(rollup), "folded")]
@@ -147,9 +147,9 @@ def _folded(rollup: Rollup) -> str:
     return f"SELECT {columns} FROM {rollup.name} WHERE tenant != ''"
 
 
-def _with_behind(rollup: Rollup, lanes: int) -> str:
+def _with_behind(rollup: Rollup, lanes: Iterable[int]) -> str:
     """What a question reads: the rollup, and of the raw rows those behind its mark."""
-    where = behind([mark(rollup.name, lane) for lane in range(lanes)])
+    where = behind({lane: mark(rollup.name, lane) for lane in lanes})
     return f"{_folded(rollup)} UNION ALL {_states(rollup, where)}"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import SettingsError
 from hub.settings import Settings, load
-from hub.wiring import access_config, bridge_config, kafka_config
+from hub.wiring import access_config, bridge_config, kafka_config, streams_config, topics
 
 
 def test_defaults_live_in_the_data_folder(tmp_path: Path) -> None:
@@ -33,6 +33,13 @@ def test_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
         ({"LLM_HUB_PORT": "70000"}, ["LLM_HUB_PORT", "65535"]),
         ({"LLM_HUB_LOG_LEVEL": "loud"}, ["LLM_HUB_LOG_LEVEL", "warning"]),
         ({"LLM_HUB_CONFIG": "/nowhere/hub.toml"}, ["LLM_HUB_CONFIG", "/nowhere/hub.toml"]),
+        ({"LLM_HUB_REGION": "EU"}, ["LLM_HUB_REGION", "small letters"]),
+        ({"LLM_HUB_REGION": "eu", "LLM_HUB_MIRRORS": "us"}, ["mirrors need a broker_url of Kafka"]),
+        ({"LLM_HUB_MIRRORS": "us", "LLM_HUB_BROKER_URL": "kafka://a"}, ["mirrors need a region"]),
+        (
+            {"LLM_HUB_REGION": "us", "LLM_HUB_MIRRORS": "us", "LLM_HUB_BROKER_URL": "kafka://a"},
+            ["mirrors are other regions", "'us'"],
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(environ: dict[str, str], words: list[str]) -> None:
@@ -113,3 +120,11 @@ def test_the_data_key_is_never_shown() -> None:
     with pytest.raises(SettingsError, match="64 hex digits") as error:
         load(environ={"LLM_HUB_DATA_KEY": "not-hex-secret"})
     assert "not-hex-secret" not in str(error.value)
+
+
+def test_mirrors_are_read_beside_the_hubs_own_events() -> None:
+    environ = {"LLM_HUB_REGION": "us", "LLM_HUB_MIRRORS": "eu, ap-1", "LLM_HUB_BROKER_URL": "kafka://a"}
+    settings = load(environ=environ)
+    assert streams_config(settings, 4).topics == ("hub.events", "eu.hub.events", "ap-1.hub.events")
+    sizes = {topic.name: topic.partitions for topic in topics(settings)}
+    assert sizes["eu.hub.events"] == sizes["hub.events"] == settings.partitions

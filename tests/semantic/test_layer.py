@@ -115,7 +115,7 @@ async def test_what_is_over_is_read_again_only_after_a_late_event(engine: Engine
 async def test_known_marks_are_used_unless_a_fold_came_between(
     engine: Engine, clock: ManualClock, *, moved: bool
 ) -> None:
-    level = Level(NOW - timedelta(seconds=5), {"rollup_models_1m": (77,)}, version=4)
+    level = Level(NOW - timedelta(seconds=5), {"rollup_models_1m": {0: 77}}, version=4)
     layer = made(engine, clock, level=lambda: level, holds=lambda _: not moved)
     question = Question.model_validate({"measures": ["events"], "time": {"from": "now-1h", "to": "now"}})
     await layer.ask("acme", question)

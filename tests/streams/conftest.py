@@ -28,13 +28,13 @@ class Lab:
         self.url = f"sqlite:///{folder}/log.db"
         self.metrics = Metrics()
 
-    async def append(self, *batches: list[dict[str, Any]], partition: int = 0) -> None:
+    async def append(self, *batches: list[dict[str, Any]], partition: int = 0, topic: str = EVENTS) -> None:
         """One record for each batch of events."""
-        await self.append_raw(*(make_record(make_table(rows)) for rows in batches), partition=partition)
+        await self.append_raw(*(make_record(make_table(rows)) for rows in batches), partition=partition, topic=topic)
 
-    async def append_raw(self, *values: bytes | None, partition: int = 0) -> None:
+    async def append_raw(self, *values: bytes | None, partition: int = 0, topic: str = EVENTS) -> None:
         """Records of any bytes."""
-        await self.log.append([NewRecord(EVENTS, partition, None, value) for value in values])
+        await self.log.append([NewRecord(topic, partition, None, value) for value in values])
 
     async def read(self, topic: str, partition: int = 0) -> list[bytes]:
         """Everything in a topic."""
@@ -79,7 +79,7 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     """A started log with the hub's topics of one partition."""
     log = open_log(f"sqlite:///{tmp_path}/log.db", clock=SystemClock())
     await log.start()
-    for topic in hub_topics(1):
+    for topic in hub_topics(1, mirrors=["eu"]):
         await log.create_topic(topic)
     yield Lab(tmp_path, log)
     await log.stop()

@@ -1,4 +1,6 @@
-"""kill -9 at every moment of a block's life: after a restart every event is stored once, and the rollups agree."""
+"""kill -9 at every moment of a block's life: after a restart every event is stored once, and the rollups agree.
+
+Half of the events are in a topic of another region too, as after a failover."""
 
 import asyncio
 import json
@@ -41,12 +43,13 @@ async def _fill(folder: Path, first: int) -> None:
     """Append the next records."""
     log = open_log(f"sqlite:////{str(folder / 'log.db').lstrip('/')}", clock=SystemClock())
     await log.start()
-    for topic in hub_topics(1):
+    for topic in hub_topics(1, mirrors=["eu"]):
         await log.create_topic(topic)
     for number in range(first, first + RECORDS):
         table = make_table(_calls(number * ROWS))
         headers = (("rows", str(table.num_rows).encode()),)
-        await log.append([NewRecord(EVENTS, 0, None, make_record(table), headers)])
+        topics = (EVENTS, f"eu.{EVENTS}") if number % 2 else (EVENTS,)
+        await log.append([NewRecord(topic, 0, None, make_record(table), headers) for topic in topics])
     await log.stop()
 
 

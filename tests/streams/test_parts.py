@@ -73,18 +73,25 @@ class TestWatermark:
     def test_lowest_of_all_partitions(self) -> None:
         watermark = Watermark(range(2))
         assert watermark("a") is None
-        watermark.stored(0, int(NOW.timestamp() * 1000))
+        watermark.stored("0", int(NOW.timestamp() * 1000))
         assert watermark("a") is None
-        watermark.drained(1, NOW + timedelta(seconds=5))
+        watermark.drained("1", NOW + timedelta(seconds=5))
         assert watermark("a") == NOW
-        watermark.drained(0, NOW + timedelta(seconds=9))
+        watermark.drained("0", NOW + timedelta(seconds=9))
         assert watermark("a") == NOW + timedelta(seconds=5)
 
     def test_never_goes_back(self) -> None:
         watermark = Watermark([0])
-        watermark.drained(0, NOW)
-        watermark.stored(0, 0)
-        assert watermark.of(0) == NOW
+        watermark.drained("0", NOW)
+        watermark.stored("0", 0)
+        assert watermark.of("0") == NOW
+
+    def test_mirrors_do_not_hold_it_back(self) -> None:
+        watermark = Watermark(range(1))
+        watermark.drained("0", NOW)
+        watermark.stored("eu.0", 0)
+        assert watermark("a") == NOW
+        assert watermark.of("eu.0") == datetime.fromtimestamp(0, UTC)
 
 
 def test_labels_are_bounded() -> None:

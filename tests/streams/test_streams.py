@@ -87,6 +87,41 @@ async def test_repeated_ids_are_counted_once_across_restarts(lab: Lab) -> None:
     assert lab.metrics.streams_duplicates._value.get() == 3
 
 
+async def test_what_another_region_has_taken_in_too_counts_once(lab: Lab) -> None:
+    writer, mirror = FakeWriter(), f"eu.{EVENTS}"
+    await lab.append(_calls(range(4)))
+    async with lab.streams(writer, mirrors=("eu",)) as streams:
+        await until(lambda: _rows(writer) == 4)
+        await lab.append(_calls(range(2, 6)), topic=mirror)
+        await until(lambda: _rows(writer) == 6)
+        await until(lambda: streams.check().ok)
+        lag = {sample.labels["partition"] for sample in lab.metrics.streams_lag_records.collect()[0].samples}
+        assert lag == {"0", "eu.0"}
+    await lab.append(_calls(range(5, 7)))
+    await lab.append(_calls(range(6, 9)), topic=mirror)
+    async with lab.streams(writer, mirrors=("eu",)):
+        await until(lambda: _rows(writer) == 9)
+        await until(lambda: writer.through == {(EVENTS, 0): 1, (mirror, 0): 1})
+    assert sorted(writer.ids()) == _ids(range(9))
+
+
+async def test_a_block_that_the_log_has_no_more_is_given_up(lab: Lab) -> None:
+    writer = FakeWriter(pending={(EVENTS, 0): (0, 4)})
+    writer.through[EVENTS, 0] = -1
+    for number in range(6):
+        await lab.append(_calls(range(number, number + 1)))
+    range_of = lab.log.range
+
+    async def later(topic: str, partition: int) -> tuple[int, int]:
+        return 5, (await range_of(topic, partition))[1]
+
+    lab.log.range = later  # type: ignore[method-assign]
+    async with lab.streams(writer):
+        await until(lambda: _rows(writer) == 1)
+    assert [(block.first_offset, block.last_offset) for block in writer.skipped] == [(0, 4)]
+    assert writer.ids() == _ids(range(5, 6))
+
+
 async def test_repetitions_count_when_it_is_turned_off(lab: Lab) -> None:
     writer = FakeWriter()
     await lab.append(_calls(range(2)), _calls(range(2)))

@@ -10,13 +10,14 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from broker.factory import open_log
-from broker.topics import EVENTS, hub_topics
+from broker.topics import hub_topics
 from core.clock import SystemClock
 from core.metrics import Metrics
 from storage.metadata.database import Metadata
@@ -94,7 +95,7 @@ async def main(folder: Path, moment: str) -> None:
     journal.killer = killer
     log = open_log(f"sqlite:////{str(folder / 'log.db').lstrip('/')}", clock=SystemClock())
     await log.start()
-    for topic in hub_topics(1):
+    for topic in hub_topics(1, mirrors=["eu"]):
         await log.create_topic(topic)
 
     def stored(_: Block, _earliest: datetime) -> None:
@@ -108,14 +109,16 @@ async def main(folder: Path, moment: str) -> None:
     config = StreamsConfig(
         f"sqlite:////{str(folder / 'log.db').lstrip('/')}",
         group=GROUP,
+        mirrors=("eu",),
         data_dir=folder,
         linger_s=0.01,
         block_rows=int(os.environ.get("BLOCK_ROWS", "60")),
     )
     streams = Streams(config, log, writer, SystemClock(), Metrics(), seal=lambda letter: letter)
     await streams.start()
-    _, end = await log.range(EVENTS, 0)
-    await until(lambda: (journal.done_through(GROUP, EVENTS, 0) or -1) >= end - 1)
+    for topic in config.topics:
+        _, end = await log.range(topic, 0)
+        await until(partial(_reached, journal, topic, end - 1))
     await streams.stop()
     await log.stop()
     roller.roll()
@@ -123,6 +126,10 @@ async def main(folder: Path, moment: str) -> None:
     journal.close()
     warehouse.close()
     await metadata.stop()
+
+
+def _reached(journal: SqlBlockJournal, topic: str, offset: int) -> bool:
+    return (journal.done_through(GROUP, topic, 0) or -1) >= offset
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -120,3 +120,17 @@ def test_many_threads_write_their_own_partitions(journal: SqlBlockJournal) -> No
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, range(4))) == [49] * 4
+
+
+def test_a_block_is_refused_when_something_was_stored_beside_it(journal: SqlBlockJournal) -> None:
+    beside = ("hub", "eu.hub.events", 3)
+    first = journal.begin(*PLACE, 0, 9, "a", [("eu.hub.events", -1)])
+    with pytest.raises(Conflict, match="looked up anew"):
+        journal.begin(*beside, 0, 4, "b", [("hub.events", -1)])  # one is begun
+    journal.finish(first)
+    with pytest.raises(Conflict, match="looked up anew"):
+        journal.begin(*beside, 0, 4, "b", [("hub.events", -1)])  # it is stored
+    second = journal.begin(*beside, 0, 4, "b", [("hub.events", 9)])
+    assert journal.begin(*beside, 0, 4, "b", [("hub.events", -1)]) == second, "it is begun already"
+    journal.finish(second)
+    assert journal.begin(*PLACE, 10, 19, "c", [("eu.hub.events", 4)]).first == 10

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.topics import code, lane
 from core.clock import ManualClock
 from core.errors import Retryable
 from storage.warehouse.client import Warehouse
@@ -121,13 +122,13 @@ def test_a_new_process_goes_on_where_the_marks_say(warehouse: Warehouse) -> None
     first.roll()
     position = put(warehouse, first, events(100, 100))
     second = Roller(warehouse, ManualClock(NOW), CONFIG)
-    assert second.level(1) == UNKNOWN, "as long as it does not know, any event may be behind"
+    assert second.level([0]) == UNKNOWN, "as long as it does not know, any event may be behind"
     second.resume(0, complete=True)
     assert (second.rows_behind(), second.due_in()) == (100, 0.0)
-    assert second.level(1).since == NOW - timedelta(seconds=49)
+    assert second.level([0]).since == NOW - timedelta(seconds=49)
     assert second.take(0, 1)[0] == position + 1
     second.roll()
-    assert (counts(warehouse), second.level(1).since) == ({200}, None)
+    assert (counts(warehouse), second.level([0]).since) == ({200}, None)
 
 
 def test_two_that_fold_the_same_count_it_once(warehouse: Warehouse) -> None:
@@ -158,15 +159,15 @@ def test_a_rollup_that_is_being_filled_is_said(warehouse: Warehouse) -> None:
     for number in range(3):
         put(warehouse, first, events(number * 100, 100))
         first.roll()
-    assert first.level(1).lagging == frozenset()
+    assert first.level([0]).lagging == frozenset()
     warehouse.command("TRUNCATE TABLE rollup_6h")
     second = roller(warehouse)
     second.resume(0, complete=True)
-    assert second.level(1).lagging == {"rollup_6h"}
+    assert second.level([0]).lagging == {"rollup_6h"}
     put(warehouse, second, events(300, 100))
-    assert second.level(1).lagging == {"rollup_6h"}, "what is stored since is behind all of them"
+    assert second.level([0]).lagging == {"rollup_6h"}, "what is stored since is behind all of them"
     second.roll()
-    assert (second.level(1).lagging, counts(warehouse)) == (frozenset(), {400})
+    assert (second.level([0]).lagging, counts(warehouse)) == (frozenset(), {400})
 
 
 class _Fails:
@@ -198,11 +199,11 @@ def test_a_fold_that_fails_is_made_again(warehouse: Warehouse, at: int, config: 
     with pytest.raises(Retryable):
         rolling.roll()
     assert rolling.rows_behind() == 100
-    assert rolling.level(1).marks == {}, "nobody knows whether the fold was made"
+    assert rolling.level([0]).marks == {}, "nobody knows whether the fold was made"
     position = put(warehouse, rolling, events(100, 100))
     rolling.roll()
     assert (counts(warehouse), rolling.rows_behind()) == ({200}, 0)
-    assert set(rolling.level(1).marks.values()) == {(position,)}
+    assert list(rolling.level([0]).marks.values()) == [{0: position}] * len(ROLLUPS)
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -290,13 +291,13 @@ def test_a_level_holds_until_the_next_fold(warehouse: Warehouse) -> None:
     rolling = roller(warehouse)
     for partition in (0, 1):
         rolling.resume(partition, complete=True)
-    before = rolling.level(2)
+    before = rolling.level([0, 1])
     position = put(warehouse, rolling, events(0, 10))
     assert rolling.holds(before)
     rolling.roll()
     assert not rolling.holds(before)
-    after = rolling.level(2)
-    assert (after.since, after.marks["rollup_1h"]) == (None, (position, 0))
+    after = rolling.level([0, 1])
+    assert (after.since, after.marks["rollup_1h"]) == (None, {0: position, 1: 0})
     assert rolling.holds(after)
 
 
@@ -361,7 +362,7 @@ def test_rollup_and_what_is_behind_are_all_events(clean: Warehouse, steps: list[
         for rollup in ROLLUPS:
             kept = clean.query(f"SELECT sum(events) FROM {rollup.name}").scalar()
             late = clean.query(
-                f"SELECT count() FROM events WHERE {behind([mark(rollup.name, 0), mark(rollup.name, 1)])}"
+                f"SELECT count() FROM events WHERE {behind({0: mark(rollup.name, 0), 1: mark(rollup.name, 1)})}"
             ).scalar()
             assert kept + late == stored
 
@@ -374,7 +375,7 @@ def test_an_answer_is_exact_at_any_moment(warehouse: Warehouse) -> None:
     rolling.resume(0, complete=True)
     text = f"""SELECT sum(n) FROM (
         SELECT sum(events) AS n FROM rollup_1m WHERE tenant = 'acme'
-        UNION ALL SELECT count() AS n FROM events WHERE tenant = 'acme' AND {behind([mark("rollup_1m", 0)])})"""
+        UNION ALL SELECT count() AS n FROM events WHERE tenant = 'acme' AND {behind({0: mark("rollup_1m", 0)})})"""
     stored, wrong, done = [0], [], threading.Event()
 
     def ask(pause_ms: int) -> None:
@@ -403,7 +404,26 @@ def test_an_answer_is_exact_at_any_moment(warehouse: Warehouse) -> None:
 
 
 def test_lanes_do_not_touch() -> None:
-    one, two = behind([mark("rollup_1h", 0), mark("rollup_1h", 1)])[1:-1].split(" OR ")
-    assert f"position < {1 << LANE_BITS}" in one
+    one, two = behind({0: mark("rollup_1h", 0), 1: mark("rollup_1h", 1)})[1:-1].split(" OR ")
+    assert f"position <= {(1 << LANE_BITS) - 1}" in one
     assert f"greatest({1 << LANE_BITS}, " in two
     assert f"toDateTime({MARK + 1}, 'UTC')" in two
+
+
+def test_the_last_lane_of_all_is_rolled_up(warehouse: Warehouse) -> None:
+    """Its positions end with the largest signed number there is."""
+    name = next(f"r{number}" for number in range(1000) if code(f"r{number}") == 31)
+    last = lane(f"{name}.hub.events", 1023)
+    assert last == (1 << 15) - 1
+    rolling = roller(warehouse)
+    for number in (0, last):
+        rolling.resume(number, complete=True)
+        put(warehouse, rolling, events(number % 100, 50), number)
+    marks = {number: mark("rollup_1m", number) for number in (0, last)}
+    text = f"SELECT count() FROM events WHERE {behind(marks)}"
+    assert warehouse.query(text).scalar() == 100
+    rolling.roll()
+    assert (warehouse.query(text).scalar(), counts(warehouse)) == (0, {100})
+    again = roller(warehouse)
+    again.resume(last, complete=True)
+    assert again.take(last, 1)[0] == put(warehouse, rolling, events(60, 1), last)
