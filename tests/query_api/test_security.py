@@ -20,7 +20,16 @@ from tests.query_api.conftest import client_of
 from tests.semantic.rows import Event
 
 #: Endpoints of the hub's own state; the access room's tests hold their tenants apart.
-ADMINISTRATION = ("/v1/tenants", "/v1/keys", "/v1/users", "/v1/audit", "/v1/prices", "/v1/schemas", "/v1/dead-letters")
+ADMINISTRATION = (
+    "/v1/admin",
+    "/v1/audit",
+    "/v1/dead-letters",
+    "/v1/keys",
+    "/v1/prices",
+    "/v1/schemas",
+    "/v1/tenants",
+    "/v1/users",
+)
 OPEN = ("/health/live", "/health/ready", "/metrics")
 HOSTILE = (
     "' OR 1=1 --",
