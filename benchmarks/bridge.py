@@ -99,7 +99,7 @@ def bridged(servers: str, pid: int | None, form: str, records: int) -> dict[str,
                     first, since, cpu = now, time.monotonic(), hub.cpu_seconds()
                 if time.monotonic() - began > 300:
                     raise RuntimeError(f"{now} of {records} events are there after 300 s")
-                time.sleep(0.1)
+                time.sleep(0.3)
             elapsed = time.monotonic() - since
             figures = {
                 "records_per_s": round((records - first) / elapsed),

@@ -7,6 +7,7 @@ topic's: who may write it is what the broker's access control says.
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -37,6 +38,8 @@ DOOR: Final = "kafka"
 GROUP: Final = "llm-hub-bridge"
 #: Bytes of records that are decoded together.
 _BODY_BYTES: Final = 4 << 20
+#: Batches that are handed over at the same time: one waits for the disk while the next is decoded.
+UNDER_WAY: Final = 3
 #: Statuses of the intake that pass: the same records will do later.
 _LATER: Final = (409, 429, 503)
 
@@ -193,30 +196,41 @@ class Bridge:
     async def _read(self, topics: Mapping[str, str]) -> None:
         """Read until a tenant comes or goes."""
         consumer = self._connect(self._config, topics)
-        before: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
+        under_way: deque[tuple[asyncio.Task[None], Mapping[Any, int]]] = deque()
         try:
             await consumer.start()
             self._health = BridgeHealth("running")
             while set(self._config.topics.values()).intersection(self._tenants()) == set(topics.values()):
-                wait = int(self._config.wait_s * 1000)
+                wait = 1 if under_way else int(self._config.wait_s * 1000)
                 found = await consumer.getmany(timeout_ms=wait, max_records=self._config.records)
-                await before
                 if found:  # while these are handed over, the next are fetched
-                    before = asyncio.ensure_future(self._hand_over(consumer, topics, found))
-            await before
+                    offsets = {place: records[-1].offset + 1 for place, records in found.items()}
+                    under_way.append((asyncio.create_task(self._hand_over(topics, found)), offsets))
+                while under_way and (not found or len(under_way) == UNDER_WAY or under_way[0][0].done()):
+                    await self._settle(consumer, under_way)
+            while under_way:
+                await self._settle(consumer, under_way)
         finally:
-            before.cancel()
-            await asyncio.gather(before, return_exceptions=True)
+            tasks = [task for task, _ in under_way]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await close_consumer(consumer)
 
-    async def _hand_over(self, consumer: Consumer, topics: Mapping[str, str], found: Mapping[Any, Any]) -> None:
-        """Have the intake take all of it, then commit behind it."""
+    async def _settle(self, consumer: Consumer, under_way: deque[tuple[asyncio.Task[None], Mapping[Any, int]]]) -> None:
+        """Wait for the oldest batch and commit behind it: what is committed is in the log, and all before it."""
+        task, offsets = under_way[0]
+        await task
+        under_way.popleft()
+        await consumer.commit(offsets)
+
+    async def _hand_over(self, topics: Mapping[str, str], found: Mapping[Any, Any]) -> None:
+        """Have the intake take all of it."""
         deliveries: list[Callable[[], Delivery]] = []
         for tenant in sorted({topics[place.topic] for place in found}):
             mine = [one for place, some in found.items() if topics[place.topic] == tenant for one in some]
             deliveries += self._deliveries(tenant, mine)
         await asyncio.gather(*map(self._take, deliveries))
-        await consumer.commit({place: records[-1].offset + 1 for place, records in found.items()})
 
     def _deliveries(self, tenant: str, records: Sequence[Any]) -> Iterator[Callable[[], Delivery]]:
         """Plain events together, CloudEvents together, and what is neither by itself."""
