@@ -62,7 +62,7 @@ def stages() -> dict[str, Stage]:
             "filters": [{"field": "environment", "op": "in", "values": ["production"]}],
         }
     )
-    sources, clock = warehouse_sources(1), SystemClock()
+    sources, clock = warehouse_sources(), SystemClock()
 
     def ask() -> None:
         for _ in range(QUESTIONS):

@@ -9,10 +9,11 @@ from storage.warehouse.migrations.m0002_payloads import PAYLOADS
 from storage.warehouse.migrations.m0003_rollups import ROLLUPS
 from storage.warehouse.migrations.m0004_more_rollups import MORE_ROLLUPS
 from storage.warehouse.migrations.m0005_region import REGION
+from storage.warehouse.migrations.m0006_flushed import FLUSHED
 from storage.warehouse.migrations.migration import Migration
 from storage.warehouse.migrations.runner import Migrator, State
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (EVENTS, PAYLOADS, ROLLUPS, MORE_ROLLUPS, REGION)
+MIGRATIONS: Final[tuple[Migration, ...]] = (EVENTS, PAYLOADS, ROLLUPS, MORE_ROLLUPS, REGION, FLUSHED)
 
 __all__ = ["MIGRATIONS", "Migration", "Migrator", "State", "check", "migrate"]
 

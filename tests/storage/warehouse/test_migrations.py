@@ -15,8 +15,13 @@ NUMBERS = [step.number for step in MIGRATIONS]
 
 
 def _columns(warehouse: Warehouse) -> set[tuple[str, str]]:
-    """Every table's columns."""
-    text = "SELECT table, name FROM system.columns WHERE database = {d:String} AND table != 'schema_migrations'"
+    """Every table's columns, and its settings."""
+    text = """
+        SELECT table, name FROM system.columns WHERE database = {d:String} AND table != 'schema_migrations'
+        UNION ALL
+        SELECT name, arrayJoin(splitByString(', ', splitByString('SETTINGS ', engine_full)[2])) FROM system.tables
+        WHERE database = {d:String} AND name != 'schema_migrations' AND position(engine_full, 'SETTINGS ') > 0
+    """
     return {(table, name) for table, name in warehouse.query(text, {"d": warehouse.database}).rows}
 
 
@@ -102,3 +107,12 @@ def test_rollups_have_what_the_catalogue_says(migrated: Warehouse, rollup: objec
     for kept in entry.kept:
         wanted = {"quantiles": levels, "unique": "uniq"}.get(kept.function, "SimpleAggregateFunction(sum")
         assert wanted in found[kept.column]
+
+
+@pytest.mark.parametrize("table", ["events", "payloads", *(rollup.name for rollup in ROLLUPS)])
+def test_what_is_inserted_is_on_the_disk(migrated: Warehouse, table: str) -> None:
+    """The journal is flushed after every block; what it says must not be less durable than itself."""
+    sql = "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}"
+    engine = migrated.query(sql, {"table": table}).scalar()
+    assert "fsync_after_insert = 1" in engine
+    assert "fsync_part_directory = 1" in engine
