@@ -4,6 +4,7 @@ import random
 import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def test_an_insert_that_had_no_answer_is_stored_once(front: ClickHouseFront, hou
 
 def test_an_insert_with_a_token_is_tried_again_by_itself(front: ClickHouseFront, url: str) -> None:
     metrics = Metrics()
-    with Warehouse(url, STUBBORN, metrics=metrics) as warehouse:
+    patient = replace(STUBBORN, retry_seconds=0.2)  # its two pauses outlast the errors below
+    with Warehouse(url, patient, metrics=metrics) as warehouse:
         migrate(warehouse)
         front.misbehave("hang", 0.3)
         threading.Timer(0.4, front.misbehave, ("error", 0.05)).start()
